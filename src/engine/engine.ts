@@ -1,0 +1,70 @@
+// What every engine can do, in numbers and buffers only: no text, no paths, no configuration.
+// An engine object belongs to the thread that created it; the weights it reads may be shared by many.
+
+import type { ModelShape } from '../model/shape.js';
+
+/** A packed micro-batch: S sequences one after the other, T tokens in all, no padding; R positions are scored. */
+export interface PackedBatch {
+  /** (T) input token ids. */
+  readonly tokens: Int32Array;
+  /** (S + 1) first row of each sequence, then T. */
+  readonly seqStarts: Int32Array;
+  /** (S) place of each sequence in its batch of samples: with step and seed it decides the dropout mask. */
+  readonly sampleKeys: Int32Array;
+  /** (R) rows whose next token is scored, ascending. */
+  readonly scoredRows: Int32Array;
+  /** (R) the token expected there. */
+  readonly targets: Int32Array;
+  /** (R) factor of the row's cross-entropy in the loss: 1 / scored tokens of the step, times how many copies it stands for. */
+  readonly weights: Float32Array;
+}
+
+export interface DropoutKey {
+  readonly rate: number;
+  readonly seed: number;
+  readonly step: number;
+}
+
+export interface PhaseTimes {
+  forwardMs: number;
+  backwardMs: number;
+}
+
+export interface TrainingEngine {
+  /** Derives what the engine keeps beside the weights (packed copies), share `rank` of `ranks`. A barrier must follow. */
+  refresh(rank: number, ranks: number): void;
+  /** Loss = sum over R of weights * cross-entropy; `grads` (flat, model order) is overwritten. Adds to `times`. */
+  forwardBackward(batch: PackedBatch, dropout: DropoutKey, grads: Float32Array, times: PhaseTimes): number;
+  /** The same loss without gradients and without dropout. */
+  loss(batch: PackedBatch): number;
+  close(): void;
+}
+
+export interface InferenceEngine {
+  readonly shape: ModelShape;
+  /** Starts an empty sequence. */
+  createSession(): InferenceSession;
+  close(): void;
+}
+
+export interface InferenceSession {
+  /** Tokens so far. */
+  readonly length: number;
+  /**
+   * Appends 1 or more tokens and returns the logits (V) that follow the last one.
+   * The array is overwritten by the next call. Throws RangeError beyond shape.seqLen.
+   */
+  append(tokens: Int32Array): Float32Array;
+  /** Forgets all tokens after the first `length`. */
+  truncate(length: number): void;
+}
+
+/** Weights as a checkpoint holds them: f32, or int8 rows with one f32 scale each (value = int8 * scale of its row). */
+export type WeightTensor =
+  | { readonly kind: 'f32'; readonly shape: readonly number[]; readonly data: Float32Array }
+  | {
+      readonly kind: 'int8';
+      readonly shape: readonly number[];
+      readonly data: Int8Array;
+      readonly scales: Float32Array;
+    };
