@@ -25,25 +25,32 @@ export interface DropoutKey {
   readonly step: number;
 }
 
-export interface PhaseTimes {
-  forwardMs: number;
-  backwardMs: number;
+/** Sizes of the largest micro-batch to come; scratch memory is allocated once for it. */
+export interface BatchCapacity {
+  readonly rows: number;
+  readonly scored: number;
+  readonly sequences: number;
 }
 
 export interface TrainingEngine {
   /** Derives what the engine keeps beside the weights (packed copies), share `rank` of `ranks`. A barrier must follow. */
   refresh(rank: number, ranks: number): void;
-  /** Loss = sum over R of weights * cross-entropy; `grads` (flat, model order) is overwritten. Adds to `times`. */
-  forwardBackward(batch: PackedBatch, dropout: DropoutKey, grads: Float32Array, times: PhaseTimes): number;
-  /** The same loss without gradients and without dropout. */
+  /**
+   * Loss = sum over R of weights * cross-entropy, in nats. Keeps what `backward` needs;
+   * the arrays of `batch` must not change until then.
+   */
+  forward(batch: PackedBatch, dropout: DropoutKey): number;
+  /** Overwrites `grads` (flat, model order, gaps untouched) with the gradient of the last forward's loss. Once per forward. */
+  backward(grads: Float32Array): void;
+  /** The loss without gradients and without dropout. */
   loss(batch: PackedBatch): number;
-  close(): void;
 }
 
 export interface InferenceEngine {
   readonly shape: ModelShape;
   /** Starts an empty sequence. */
   createSession(): InferenceSession;
+  /** Frees what the engine holds outside JavaScript; the sessions end with it. */
   close(): void;
 }
 
@@ -58,13 +65,3 @@ export interface InferenceSession {
   /** Forgets all tokens after the first `length`. */
   truncate(length: number): void;
 }
-
-/** Weights as a checkpoint holds them: f32, or int8 rows with one f32 scale each (value = int8 * scale of its row). */
-export type WeightTensor =
-  | { readonly kind: 'f32'; readonly shape: readonly number[]; readonly data: Float32Array }
-  | {
-      readonly kind: 'int8';
-      readonly shape: readonly number[];
-      readonly data: Int8Array;
-      readonly scales: Float32Array;
-    };

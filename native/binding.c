@@ -1,0 +1,588 @@
+/* binding.c: the kernels as functions for JavaScript, through N-API alone. Checks lengths, alignment and indices, then calls;
+ * a failed check becomes a JavaScript exception. Keeps no state of its own: every thread loads the addon for itself.
+ * Arrays that JavaScript passes to a constructor are held by a reference until the object is collected. */
+#define NAPI_VERSION 8
+#if defined(__linux__)
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <node_api.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#if defined(__linux__)
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+#include "kernels/exact.h"
+#include "kernels/model.h"
+
+#define ALIGNMENT 64
+#define MAX_LAYERS 64
+
+/* ---- instruction sets --------------------------------------------------------------------------------------------- */
+
+extern const struct kernels kernels_plain;
+extern const struct exact_kernels exact_plain;
+#if defined(HAVE_AVX512)
+extern const struct kernels kernels_avx512;
+extern const struct exact_kernels exact_avx512;
+#endif
+#if defined(HAVE_AVX2)
+extern const struct kernels kernels_avx2;
+extern const struct exact_kernels exact_avx2;
+#endif
+#if defined(HAVE_NEON)
+extern const struct kernels kernels_neon;
+extern const struct exact_kernels exact_neon;
+#endif
+
+/* Those that were compiled and that this CPU runs, fastest first. */
+static size_t supported_kernels(const struct kernels *found[4]) {
+  size_t n = 0;
+#if defined(HAVE_AVX512)
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma"))
+    found[n++] = &kernels_avx512;
+#endif
+#if defined(HAVE_AVX2)
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) found[n++] = &kernels_avx2;
+#endif
+#if defined(HAVE_NEON)
+  found[n++] = &kernels_neon;
+#endif
+  found[n++] = &kernels_plain;
+  return n;
+}
+
+/* Their results don't depend on which it is. */
+static const struct exact_kernels *fastest_exact(void) {
+  const struct kernels *found[4];
+  supported_kernels(found);
+#if defined(HAVE_AVX512)
+  if (found[0] == &kernels_avx512) return &exact_avx512;
+#endif
+#if defined(HAVE_AVX2)
+  if (found[0] == &kernels_avx2) return &exact_avx2;
+#endif
+#if defined(HAVE_NEON)
+  if (found[0] == &kernels_neon) return &exact_neon;
+#endif
+  return &exact_plain;
+}
+
+/* ---- arguments ------------------------------------------------------------------------------------------------------ */
+
+static napi_value fail(napi_env env, const char *message) {
+  bool pending = false;
+  napi_is_exception_pending(env, &pending);
+  if (!pending) napi_throw_range_error(env, "ERR_LOOM_NATIVE", message);
+  return NULL;
+}
+
+/* All arguments of a call; false (with an exception) unless there are exactly n. */
+static bool arguments(napi_env env, napi_callback_info info, size_t n, napi_value *argv) {
+  size_t argc = n;
+  if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) == napi_ok && argc == n) return true;
+  char text[96];
+  snprintf(text, sizeof text, "expected %zu arguments, got %zu", n, argc);
+  fail(env, text);
+  return false;
+}
+
+/* A view of a typed array of the given type; null array and n = 0 if it is something else. */
+struct view {
+  void *data;
+  size_t length;
+};
+static bool view_of(napi_env env, napi_value value, napi_typedarray_type type, const char *name, struct view *view) {
+  napi_typedarray_type found;
+  bool is_array = false;
+  napi_is_typedarray(env, value, &is_array);
+  if (is_array &&
+      napi_get_typedarray_info(env, value, &found, &view->length, &view->data, NULL, NULL) == napi_ok && found == type)
+    return true;
+  char text[96];
+  snprintf(text, sizeof text, "%s is not a typed array of the expected type", name);
+  fail(env, text);
+  return false;
+}
+
+static bool number_of(napi_env env, napi_value value, double *number) {
+  return napi_get_value_double(env, value, number) == napi_ok || (fail(env, "expected a number"), false);
+}
+/* A whole number from 0 to 2^31 - 1. */
+static bool size_of(napi_env env, napi_value value, size_t *size) {
+  double number;
+  if (!number_of(env, value, &number)) return false;
+  if (!(number >= 0 && number <= 2147483647.0) || number != (double)(size_t)number) {
+    fail(env, "expected a whole number from 0 to 2^31 - 1");
+    return false;
+  }
+  *size = (size_t)number;
+  return true;
+}
+
+enum kind { KIND_MODEL = 0x4c4f4f31, KIND_TRAINING, KIND_QUANTIZED, KIND_SESSION };
+
+/* The head of everything that JavaScript holds as an external. */
+struct object {
+  enum kind kind;
+};
+static void *object_of(napi_env env, napi_value value, enum kind kind) {
+  napi_valuetype type;
+  void *data = NULL;
+  if (napi_typeof(env, value, &type) != napi_ok || type != napi_external ||
+      napi_get_value_external(env, value, &data) != napi_ok || ((struct object *)data)->kind != kind) {
+    fail(env, "expected another kind of native object");
+    return NULL;
+  }
+  return data;
+}
+
+static void *aligned_floats(size_t floats) {
+  const size_t bytes = (floats * sizeof(float) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+  return aligned_alloc(ALIGNMENT, bytes > 0 ? bytes : ALIGNMENT);
+}
+static bool is_aligned(const void *p) { return (uintptr_t)p % ALIGNMENT == 0; }
+
+/* ---- model ---------------------------------------------------------------------------------------------------------- */
+
+struct model_object {
+  struct object head;
+  struct model m;
+  const struct kernels *kernels;
+  napi_ref held[3]; /* offsets, weights, packed */
+};
+
+static void release(napi_env env, napi_ref ref) {
+  if (ref) napi_delete_reference(env, ref);
+}
+
+static void finalize_model(napi_env env, void *data, void *hint) {
+  (void)hint;
+  struct model_object *o = data;
+  for (int i = 0; i < 3; i++) release(env, o->held[i]);
+  free(o->m.turns);
+  free(o);
+}
+
+/* nLayer, nHead, nEmbd, vocabSize, seqLen in an Int32Array. */
+static bool shape_of(napi_env env, napi_value value, struct model *m) {
+  struct view v;
+  if (!view_of(env, value, napi_int32_array, "shape", &v)) return false;
+  const int32_t *n = v.data;
+  if (v.length != 5) return fail(env, "shape needs 5 numbers"), false;
+  for (int i = 0; i < 5; i++)
+    if (n[i] < 1) return fail(env, "every number of the shape must be at least 1"), false;
+  *m = (struct model){.L = (size_t)n[0], .NH = (size_t)n[1], .C = (size_t)n[2], .V = (size_t)n[3], .T = (size_t)n[4]};
+  if (m->L > MAX_LAYERS) return fail(env, "at most 64 layers"), false;
+  if (m->C % m->NH != 0 || m->C / m->NH % 2 != 0)
+    return fail(env, "nEmbd must be a multiple of nHead, and nEmbd / nHead even"), false;
+  return true;
+}
+
+/* packedFloats(shape): number */
+static napi_value packed_floats(napi_env env, napi_callback_info info) {
+  napi_value argv[1], result;
+  struct model m;
+  if (!arguments(env, info, 1, argv) || !shape_of(env, argv[0], &m)) return NULL;
+  napi_create_double(env, (double)kernels_plain.packed_floats(&m), &result);
+  return result;
+}
+
+/* createModel(isa, shape, offsets, weights, packed): external. isa '' takes the fastest. */
+static napi_value create_model(napi_env env, napi_callback_info info) {
+  napi_value argv[5], result;
+  struct model m;
+  struct view offsets, weights, packed;
+  char isa[16] = "";
+  size_t isa_length;
+  if (!arguments(env, info, 5, argv) || !shape_of(env, argv[1], &m) ||
+      !view_of(env, argv[2], napi_int32_array, "offsets", &offsets) ||
+      !view_of(env, argv[3], napi_float32_array, "weights", &weights) ||
+      !view_of(env, argv[4], napi_float32_array, "packed", &packed))
+    return NULL;
+  if (napi_get_value_string_utf8(env, argv[0], isa, sizeof isa, &isa_length) != napi_ok)
+    return fail(env, "isa must be a string");
+  const struct kernels *found[4], *kernels = NULL;
+  const size_t n = supported_kernels(found);
+  for (size_t i = 0; i < n && !kernels; i++)
+    if (isa_length == 0 || strcmp(found[i]->name, isa) == 0) kernels = found[i];
+  if (!kernels) return fail(env, "this CPU or this build doesn't have that instruction set");
+  if (offsets.length != m.L * PARAMETERS_PER_LAYER + 2) return fail(env, "offsets: wrong number of parameters");
+  const int32_t *at = offsets.data;
+  for (size_t i = 0; i < offsets.length; i++)
+    if (at[i] < 0 || at[i] % 16 != 0) return fail(env, "offsets: not multiples of 16");
+  if (weights.length < (size_t)at[offsets.length - 1] + m.C) return fail(env, "weights: shorter than the offsets say");
+  if (packed.length < kernels->packed_floats(&m)) return fail(env, "packed: shorter than packedFloats(shape)");
+  if (!is_aligned(weights.data) || !is_aligned(packed.data)) return fail(env, "weights, packed: not on 64 bytes");
+
+  struct model_object *o = calloc(1, sizeof *o);
+  if (!o) return fail(env, "out of memory");
+  m.turns = aligned_floats(m.T * (m.C / m.NH));
+  if (!m.turns) {
+    free(o);
+    return fail(env, "out of memory");
+  }
+  m.offsets = at;
+  m.weights = weights.data;
+  m.packed = packed.data;
+  *o = (struct model_object){.head = {KIND_MODEL}, .m = m, .kernels = kernels};
+  kernels->init(&o->m);
+  for (int i = 0; i < 3; i++) napi_create_reference(env, argv[2 + i], 1, &o->held[i]);
+  if (napi_create_external(env, o, finalize_model, NULL, &result) != napi_ok) {
+    finalize_model(env, o, NULL);
+    return fail(env, "no room for the model");
+  }
+  return result;
+}
+
+/* modelIsa(model): string */
+static napi_value model_isa(napi_env env, napi_callback_info info) {
+  napi_value argv[1], result;
+  struct model_object *o;
+  if (!arguments(env, info, 1, argv) || !(o = object_of(env, argv[0], KIND_MODEL))) return NULL;
+  napi_create_string_utf8(env, o->kernels->name, NAPI_AUTO_LENGTH, &result);
+  return result;
+}
+
+/* pack(model, rank, ranks): derives share `rank` of the packed matrices from the weights. */
+static napi_value pack(napi_env env, napi_callback_info info) {
+  napi_value argv[3];
+  struct model_object *o;
+  size_t rank, ranks;
+  if (!arguments(env, info, 3, argv) || !(o = object_of(env, argv[0], KIND_MODEL)) || !size_of(env, argv[1], &rank) ||
+      !size_of(env, argv[2], &ranks))
+    return NULL;
+  if (rank >= ranks) return fail(env, "rank must be below ranks");
+  o->kernels->pack(&o->m, rank, ranks);
+  return NULL;
+}
+
+/* ---- training ------------------------------------------------------------------------------------------------------- */
+
+struct training_object {
+  struct object head;
+  struct model_object *model;
+  napi_ref held;
+  struct capacity room;
+  float *scratch;
+  struct batch batch; /* of the last forward: backward reads it again */
+  struct dropout dropout;
+  bool can_go_back;
+};
+
+static void finalize_training(napi_env env, void *data, void *hint) {
+  (void)hint;
+  struct training_object *o = data;
+  release(env, o->held);
+  free(o->scratch);
+  free(o);
+}
+
+/* createTraining(model, maxRows, maxScored, maxSequences): external */
+static napi_value create_training(napi_env env, napi_callback_info info) {
+  napi_value argv[4], result;
+  struct model_object *model;
+  struct capacity room;
+  if (!arguments(env, info, 4, argv) || !(model = object_of(env, argv[0], KIND_MODEL)) ||
+      !size_of(env, argv[1], &room.rows) || !size_of(env, argv[2], &room.scored) ||
+      !size_of(env, argv[3], &room.sequences))
+    return NULL;
+  struct training_object *o = calloc(1, sizeof *o);
+  if (!o) return fail(env, "out of memory");
+  *o = (struct training_object){.head = {KIND_TRAINING}, .model = model, .room = room};
+  o->scratch = aligned_floats(model->kernels->training_floats(&model->m, room));
+  napi_create_reference(env, argv[0], 1, &o->held);
+  if (!o->scratch || napi_create_external(env, o, finalize_training, NULL, &result) != napi_ok) {
+    finalize_training(env, o, NULL);
+    return fail(env, "out of memory for the activations of a micro-batch");
+  }
+  return result;
+}
+
+/* The rules of PackedBatch; the first that is broken, or NULL. */
+static const char *batch_problem(const struct batch *b, const struct model *m, const struct capacity *room) {
+  if (b->rows > room->rows || b->scored > room->scored || b->sequences > room->sequences)
+    return "the micro-batch is larger than the scratch was made for";
+  if (b->starts[0] != 0 || (size_t)b->starts[b->sequences] != b->rows) return "seqStarts must run from 0 to the number of tokens";
+  for (size_t s = 0; s < b->sequences; s++)
+    if (b->starts[s + 1] <= b->starts[s] || (size_t)(b->starts[s + 1] - b->starts[s]) > m->T)
+      return "a sequence is empty or longer than seqLen";
+  for (size_t i = 0; i < b->rows; i++)
+    if (b->tokens[i] < 0 || (size_t)b->tokens[i] >= m->V) return "a token id is outside the vocabulary";
+  for (size_t i = 0; i < b->scored; i++) {
+    if (b->targets[i] < 0 || (size_t)b->targets[i] >= m->V) return "a target is outside the vocabulary";
+    if (b->scored_rows[i] < 0 || (size_t)b->scored_rows[i] >= b->rows ||
+        (i > 0 && b->scored_rows[i] <= b->scored_rows[i - 1]))
+      return "scoredRows must ascend within the tokens";
+  }
+  return NULL;
+}
+
+/* forward(training, tokens, seqStarts, sampleKeys, scoredRows, targets, weights, rate, seed, step, keep): loss.
+ * With keep, the arrays must stay as they are until backward. */
+static napi_value forward(napi_env env, napi_callback_info info) {
+  napi_value argv[11], result;
+  struct training_object *o;
+  struct view tokens, starts, keys, rows, targets, weights;
+  double rate, seed, step;
+  bool keep;
+  if (!arguments(env, info, 11, argv) || !(o = object_of(env, argv[0], KIND_TRAINING)) ||
+      !view_of(env, argv[1], napi_int32_array, "tokens", &tokens) ||
+      !view_of(env, argv[2], napi_int32_array, "seqStarts", &starts) ||
+      !view_of(env, argv[3], napi_int32_array, "sampleKeys", &keys) ||
+      !view_of(env, argv[4], napi_int32_array, "scoredRows", &rows) ||
+      !view_of(env, argv[5], napi_int32_array, "targets", &targets) ||
+      !view_of(env, argv[6], napi_float32_array, "weights", &weights) || !number_of(env, argv[7], &rate) ||
+      !number_of(env, argv[8], &seed) || !number_of(env, argv[9], &step))
+    return NULL;
+  if (napi_get_value_bool(env, argv[10], &keep) != napi_ok) return fail(env, "keep must be true or false");
+  if (!(rate >= 0 && rate < 1)) return fail(env, "the dropout rate must be at least 0 and below 1");
+  if (starts.length < 2 || keys.length != starts.length - 1 || targets.length != rows.length ||
+      weights.length != rows.length)
+    return fail(env, "the arrays of the micro-batch don't fit each other");
+  const struct batch b = {.rows = tokens.length, .sequences = keys.length, .scored = rows.length, .tokens = tokens.data,
+                          .starts = starts.data, .sample_keys = keys.data, .scored_rows = rows.data,
+                          .targets = targets.data, .row_weights = weights.data};
+  const char *problem = batch_problem(&b, &o->model->m, &o->room);
+  if (problem) return fail(env, problem);
+  o->batch = b;
+  o->dropout = (struct dropout){(float)rate, (uint32_t)(int64_t)seed, (uint32_t)(int64_t)step};
+  o->can_go_back = keep;
+  const double loss =
+      o->model->kernels->forward(&o->model->m, o->scratch, o->room, &o->batch, o->dropout, keep ? 1 : 0);
+  napi_create_double(env, loss, &result);
+  return result;
+}
+
+/* backward(training, grads): overwrites grads with the gradient of the last forward's loss. */
+static napi_value backward(napi_env env, napi_callback_info info) {
+  napi_value argv[2];
+  struct training_object *o;
+  struct view grads;
+  if (!arguments(env, info, 2, argv) || !(o = object_of(env, argv[0], KIND_TRAINING)) ||
+      !view_of(env, argv[1], napi_float32_array, "grads", &grads))
+    return NULL;
+  if (!o->can_go_back) return fail(env, "backward needs a forward with keep before it");
+  const struct model *m = &o->model->m;
+  if (grads.length < (size_t)m->offsets[m->L * PARAMETERS_PER_LAYER + 1] + m->C || !is_aligned(grads.data))
+    return fail(env, "grads: too short, or not on 64 bytes");
+  o->can_go_back = false;
+  o->model->kernels->backward(m, o->scratch, o->room, &o->batch, o->dropout, grads.data);
+  return NULL;
+}
+
+/* ---- inference ------------------------------------------------------------------------------------------------------ */
+
+struct quantized_object {
+  struct object head;
+  struct quantized z;
+  napi_ref held[3];
+};
+
+static void finalize_quantized(napi_env env, void *data, void *hint) {
+  (void)hint;
+  struct quantized_object *o = data;
+  for (int i = 0; i < 3; i++) release(env, o->held[i]);
+  free(o->z.packed);
+  free(o);
+}
+
+/* createQuantized(model, data, scales, scaleOffsets): external, its panels packed. */
+static napi_value create_quantized(napi_env env, napi_callback_info info) {
+  napi_value argv[4], result;
+  struct model_object *model;
+  struct view data, scales, offsets;
+  if (!arguments(env, info, 4, argv) || !(model = object_of(env, argv[0], KIND_MODEL)) ||
+      !view_of(env, argv[1], napi_int8_array, "data", &data) ||
+      !view_of(env, argv[2], napi_float32_array, "scales", &scales) ||
+      !view_of(env, argv[3], napi_int32_array, "scaleOffsets", &offsets))
+    return NULL;
+  const struct model *m = &model->m;
+  if (offsets.length != m->L * PARAMETERS_PER_LAYER + 2 || scales.length != m->V + 9 * m->L * m->C ||
+      data.length < (size_t)m->offsets[m->L * PARAMETERS_PER_LAYER + 1] + m->C)
+    return fail(env, "the quantised weights don't fit the model");
+  struct quantized_object *o = calloc(1, sizeof *o);
+  if (!o) return fail(env, "out of memory");
+  o->head.kind = KIND_QUANTIZED;
+  o->z = (struct quantized){data.data, scales.data, offsets.data, aligned_floats(model->kernels->quantized_bytes(m) / 4 + 1)};
+  for (int i = 0; i < 3; i++) napi_create_reference(env, argv[1 + i], 1, &o->held[i]);
+  if (!o->z.packed || napi_create_external(env, o, finalize_quantized, NULL, &result) != napi_ok) {
+    finalize_quantized(env, o, NULL);
+    return fail(env, "out of memory");
+  }
+  model->kernels->pack_quantized(m, &o->z);
+  return result;
+}
+
+struct session_object {
+  struct object head;
+  struct model_object *model;
+  struct quantized_object *quantized;
+  napi_ref held[2];
+  float *arena;
+};
+
+static void finalize_session(napi_env env, void *data, void *hint) {
+  (void)hint;
+  struct session_object *o = data;
+  for (int i = 0; i < 2; i++) release(env, o->held[i]);
+  free(o->arena);
+  free(o);
+}
+
+/* createSession(model, quantized | null): external */
+static napi_value create_session(napi_env env, napi_callback_info info) {
+  napi_value argv[2], result;
+  napi_valuetype type;
+  struct model_object *model;
+  struct quantized_object *quantized = NULL;
+  if (!arguments(env, info, 2, argv) || !(model = object_of(env, argv[0], KIND_MODEL))) return NULL;
+  napi_typeof(env, argv[1], &type);
+  if (type != napi_null && !(quantized = object_of(env, argv[1], KIND_QUANTIZED))) return NULL;
+  struct session_object *o = calloc(1, sizeof *o);
+  if (!o) return fail(env, "out of memory");
+  *o = (struct session_object){.head = {KIND_SESSION}, .model = model, .quantized = quantized};
+  o->arena = aligned_floats(model->kernels->session_floats(&model->m));
+  napi_create_reference(env, argv[0], 1, &o->held[0]);
+  if (quantized) napi_create_reference(env, argv[1], 1, &o->held[1]);
+  if (!o->arena || napi_create_external(env, o, finalize_session, NULL, &result) != napi_ok) {
+    finalize_session(env, o, NULL);
+    return fail(env, "out of memory for the keys and values of a sequence");
+  }
+  return result;
+}
+
+/* append(session, length, tokens, logits): the logits (V) after the last token go to `logits`. */
+static napi_value append(napi_env env, napi_callback_info info) {
+  napi_value argv[4];
+  struct session_object *o;
+  struct view tokens, logits;
+  size_t length;
+  if (!arguments(env, info, 4, argv) || !(o = object_of(env, argv[0], KIND_SESSION)) ||
+      !size_of(env, argv[1], &length) || !view_of(env, argv[2], napi_int32_array, "tokens", &tokens) ||
+      !view_of(env, argv[3], napi_float32_array, "logits", &logits))
+    return NULL;
+  const struct model *m = &o->model->m;
+  if (tokens.length == 0 || length + tokens.length > m->T) return fail(env, "the sequence would be empty or longer than seqLen");
+  if (logits.length != m->V) return fail(env, "logits must be as long as the vocabulary");
+  const int32_t *ids = tokens.data;
+  for (size_t i = 0; i < tokens.length; i++)
+    if (ids[i] < 0 || (size_t)ids[i] >= m->V) return fail(env, "a token id is outside the vocabulary");
+  const float *out = o->model->kernels->append(m, o->quantized ? &o->quantized->z : NULL, o->arena, length, ids, tokens.length);
+  memcpy(logits.data, out, m->V * sizeof(float));
+  return NULL;
+}
+
+/* ---- optimizer ------------------------------------------------------------------------------------------------------ */
+
+/* reduce(grads, slots, stride, begin, end, block, squares): see exact.h. */
+static napi_value reduce(napi_env env, napi_callback_info info) {
+  napi_value argv[7];
+  struct view grads, squares;
+  size_t slots, stride, begin, end, block;
+  if (!arguments(env, info, 7, argv) || !view_of(env, argv[0], napi_float32_array, "grads", &grads) ||
+      !size_of(env, argv[1], &slots) || !size_of(env, argv[2], &stride) || !size_of(env, argv[3], &begin) ||
+      !size_of(env, argv[4], &end) || !size_of(env, argv[5], &block) ||
+      !view_of(env, argv[6], napi_float64_array, "squares", &squares))
+    return NULL;
+  if (slots == 0 || block == 0 || begin % block != 0 || begin > end || end > stride ||
+      (slots - 1) * stride + end > grads.length || (end + block - 1) / block > squares.length)
+    return fail(env, "reduce: the range doesn't fit the arrays");
+  fastest_exact()->reduce(grads.data, slots, stride, begin, end, block, squares.data);
+  return NULL;
+}
+
+/* adamw(weights, grads, m, v, begin, end, settings): settings = lr, beta1, beta2, eps, weightDecay, clip, unbias1, unbias2. */
+static napi_value adamw(napi_env env, napi_callback_info info) {
+  napi_value argv[7];
+  struct view arrays[4], settings;
+  size_t begin, end;
+  static const char *const names[4] = {"weights", "grads", "m", "v"};
+  if (!arguments(env, info, 7, argv)) return NULL;
+  for (int i = 0; i < 4; i++)
+    if (!view_of(env, argv[i], napi_float32_array, names[i], &arrays[i])) return NULL;
+  if (!size_of(env, argv[4], &begin) || !size_of(env, argv[5], &end) ||
+      !view_of(env, argv[6], napi_float32_array, "settings", &settings))
+    return NULL;
+  for (int i = 0; i < 4; i++)
+    if (begin > end || end > arrays[i].length) return fail(env, "adamw: the range doesn't fit the arrays");
+  if (settings.length != 8) return fail(env, "adamw: expected 8 settings");
+  const float *s = settings.data;
+  const struct adamw a = {s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7]};
+  fastest_exact()->adamw((float *)arrays[0].data + begin, (float *)arrays[1].data + begin, (float *)arrays[2].data + begin,
+              (float *)arrays[3].data + begin, end - begin, &a);
+  return NULL;
+}
+
+/* ---- the rest ------------------------------------------------------------------------------------------------------- */
+
+/* alignmentGap(Uint8Array): bytes from its start to the next multiple of 64 in memory. */
+static napi_value alignment_gap(napi_env env, napi_callback_info info) {
+  napi_value argv[1], result;
+  struct view bytes;
+  if (!arguments(env, info, 1, argv) || !view_of(env, argv[0], napi_uint8_array, "bytes", &bytes)) return NULL;
+  napi_create_double(env, (double)((ALIGNMENT - (uintptr_t)bytes.data % ALIGNMENT) % ALIGNMENT), &result);
+  return result;
+}
+
+/* isaVariants(): string[], fastest first */
+static napi_value isa_variants(napi_env env, napi_callback_info info) {
+  (void)info;
+  const struct kernels *found[4];
+  const size_t n = supported_kernels(found);
+  napi_value result, name;
+  napi_create_array_with_length(env, n, &result);
+  for (size_t i = 0; i < n; i++) {
+    napi_create_string_utf8(env, found[i]->name, NAPI_AUTO_LENGTH, &name);
+    napi_set_element(env, result, (uint32_t)i, name);
+  }
+  return result;
+}
+
+#if defined(__APPLE__)
+int renamex_np(const char *, const char *, unsigned int);
+#define SWAP_PATHS(a, b) renamex_np(a, b, 2 /* RENAME_SWAP */)
+#elif defined(__linux__) && defined(SYS_renameat2)
+#define SWAP_PATHS(a, b) (int)syscall(SYS_renameat2, AT_FDCWD, a, AT_FDCWD, b, 2 /* RENAME_EXCHANGE */)
+#else
+#define SWAP_PATHS(a, b) (errno = ENOSYS, -1)
+#endif
+
+/* exchangePaths(a, b): 0, or the errno. Swaps two names in one step, as renameat2(2) with RENAME_EXCHANGE does. */
+static napi_value exchange_paths(napi_env env, napi_callback_info info) {
+  napi_value argv[2], result;
+  char a[4096], b[4096];
+  size_t na, nb;
+  if (!arguments(env, info, 2, argv)) return NULL;
+  if (napi_get_value_string_utf8(env, argv[0], a, sizeof a, &na) != napi_ok ||
+      napi_get_value_string_utf8(env, argv[1], b, sizeof b, &nb) != napi_ok)
+    return fail(env, "exchangePaths: expected two paths");
+  if (na >= sizeof a - 1 || nb >= sizeof b - 1) return fail(env, "exchangePaths: a path is too long");
+  napi_create_int32(env, SWAP_PATHS(a, b) == 0 ? 0 : errno, &result);
+  return result;
+}
+
+NAPI_MODULE_INIT() {
+  static const struct {
+    const char *name;
+    napi_callback function;
+  } functions[] = {
+      {"isaVariants", isa_variants},     {"alignmentGap", alignment_gap}, {"packedFloats", packed_floats},
+      {"createModel", create_model},     {"modelIsa", model_isa},         {"pack", pack},
+      {"createTraining", create_training}, {"forward", forward},          {"backward", backward},
+      {"createQuantized", create_quantized}, {"createSession", create_session}, {"append", append},
+      {"reduce", reduce},                {"adamw", adamw},                {"exchangePaths", exchange_paths},
+  };
+  for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
+    napi_value function;
+    if (napi_create_function(env, functions[i].name, NAPI_AUTO_LENGTH, functions[i].function, NULL, &function) != napi_ok ||
+        napi_set_named_property(env, exports, functions[i].name, function) != napi_ok)
+      return NULL;
+  }
+  return exports;
+}

@@ -1,0 +1,166 @@
+/* gemm.c: every matrix product of the model. C (M, N) = A (M, K) . B (K, N), then an epilogue on the tile while it is in registers.
+ * A is read as it lies, along its rows or along its columns; B comes in panels of NR columns.
+ * Tiling: Goto & van de Geijn 2008, https://doi.org/10.1145/1356052.1356053 */
+
+enum epilogue {
+  EPI_STORE,         /* C = acc */
+  EPI_ADD,           /* C += acc */
+  EPI_BIAS,          /* C = acc + bias */
+  EPI_BIAS_RESIDUAL, /* C = R + (acc + bias) */
+  EPI_BIAS_SILU,     /* R = acc + bias; C = silu(R) */
+  EPI_SILU_SLOPE     /* C = acc * silu'(R) */
+};
+
+struct gemm {
+  size_t M, N, K;
+  const float *A; /* element (i, k) at A[i * a_row + k * a_col]; one of the two strides is 1 */
+  size_t a_row, a_col;
+  const float *B; /* panel p at B + p * b_panel; its element (k, j) at [k * b_row + j]; NR columns may be read of every panel */
+  size_t b_panel, b_row;
+  float *C;
+  size_t ldc;
+  const float *bias; /* (N) */
+  float *R;          /* (M, N) like C */
+  size_t ldr;
+};
+
+INLINE void gemm_store(vf acc, float *c, float *r, const float *bias, enum epilogue epi) {
+  switch (epi) {
+    case EPI_STORE: break;
+    case EPI_ADD: acc += vload(c); break;
+    case EPI_BIAS: acc += vload(bias); break;
+    case EPI_BIAS_RESIDUAL: acc = vload(r) + (acc + vload(bias)); break;
+    case EPI_BIAS_SILU:
+      acc += vload(bias);
+      vstore(r, acc);
+      acc = vsilu(acc);
+      break;
+    case EPI_SILU_SLOPE: acc *= vsilu_slope(vload(r)); break;
+  }
+  vstore(c, acc);
+}
+
+/* One tile: m rows (a constant after inlining), NR columns of which n are stored. by_column: A's column stride is not 1. */
+INLINE void gemm_tile(const struct gemm *g, size_t i, size_t p, const int m, const int by_column, const enum epilogue epi) {
+  const float *a = g->A + i * g->a_row;
+  const float *b = g->B + p * g->b_panel;
+  const size_t K = g->K, b_row = g->b_row;
+  const size_t a_row = by_column ? 1 : g->a_row, a_col = by_column ? g->a_col : 1;
+  vf acc[MR][NV];
+  UNROLL for (int r = 0; r < m; r++) {
+    UNROLL for (int v = 0; v < NV; v++) acc[r][v] = (vf){0};
+  }
+  for (size_t k = 0; k < K; k++) {
+    vf bv[NV];
+    UNROLL for (int v = 0; v < NV; v++) bv[v] = vload(b + v * VW);
+    UNROLL for (int r = 0; r < m; r++) {
+      vf av = vset1(a[(size_t)r * a_row]);
+      UNROLL for (int v = 0; v < NV; v++) acc[r][v] += av * bv[v];
+    }
+    a += a_col;
+    b += b_row;
+  }
+  const size_t j = p * NR, n = g->N - j < NR ? g->N - j : NR;
+  float *c = g->C + i * g->ldc + j;
+  float *res = g->R ? g->R + i * g->ldr + j : 0;
+  const float *bias = g->bias ? g->bias + j : 0;
+  if (n == NR) {
+    UNROLL for (int r = 0; r < m; r++) {
+      UNROLL for (int v = 0; v < NV; v++)
+        gemm_store(acc[r][v], c + (size_t)r * g->ldc + v * VW, res + (size_t)r * g->ldr + v * VW, bias + v * VW, epi);
+    }
+    return;
+  }
+  /* The last panel of an N that NR doesn't divide: through copies that are as wide as a panel. */
+  float c_part[NR], r_part[NR], bias_part[NR] = {0};
+  if (bias) memcpy(bias_part, bias, n * sizeof(float));
+  UNROLL for (int r = 0; r < m; r++) {
+    memset(r_part, 0, sizeof r_part);
+    memset(c_part, 0, sizeof c_part);
+    memcpy(c_part, c + (size_t)r * g->ldc, n * sizeof(float));
+    if (res) memcpy(r_part, res + (size_t)r * g->ldr, n * sizeof(float));
+    UNROLL for (int v = 0; v < NV; v++)
+      gemm_store(acc[r][v], c_part + v * VW, r_part + v * VW, bias_part + v * VW, epi);
+    memcpy(c + (size_t)r * g->ldc, c_part, n * sizeof(float));
+    if (epi == EPI_BIAS_SILU) memcpy(res + (size_t)r * g->ldr, r_part, n * sizeof(float));
+  }
+}
+
+INLINE void gemm_run(const struct gemm *g, const int by_column, const enum epilogue epi) {
+  const size_t panels = (g->N + NR - 1) / NR;
+  for (size_t p = 0; p < panels; p++) {
+    size_t i = 0;
+    for (; i + MR <= g->M; i += MR) gemm_tile(g, i, p, MR, by_column, epi);
+    switch (g->M - i) {
+      case 1: gemm_tile(g, i, p, 1, by_column, epi); break;
+      case 2: gemm_tile(g, i, p, 2, by_column, epi); break;
+      case 3: gemm_tile(g, i, p, 3, by_column, epi); break;
+      case 4: gemm_tile(g, i, p, 4, by_column, epi); break;
+      case 5: gemm_tile(g, i, p, 5, by_column, epi); break;
+    }
+  }
+}
+
+static void gemm_store_rows(const struct gemm *g) { gemm_run(g, 0, EPI_STORE); }
+static void gemm_add_rows(const struct gemm *g) { gemm_run(g, 0, EPI_ADD); }
+static void gemm_bias(const struct gemm *g) { gemm_run(g, 0, EPI_BIAS); }
+static void gemm_bias_residual(const struct gemm *g) { gemm_run(g, 0, EPI_BIAS_RESIDUAL); }
+static void gemm_bias_silu(const struct gemm *g) { gemm_run(g, 0, EPI_BIAS_SILU); }
+static void gemm_silu_slope(const struct gemm *g) { gemm_run(g, 0, EPI_SILU_SLOPE); }
+static void gemm_store_columns(const struct gemm *g) { gemm_run(g, 1, EPI_STORE); }
+static void gemm_add_columns(const struct gemm *g) { gemm_run(g, 1, EPI_ADD); }
+
+/* gemm_one_row: M = 1, bias or none. Bound by reading B once; two chains of sums a panel hide the latency. */
+static void gemm_one_row(const struct gemm *g) {
+  const size_t panels = (g->N + NR - 1) / NR, K = g->K - g->K % 2;
+  for (size_t p = 0; p < panels; p++) {
+    const float *b = g->B + p * g->b_panel;
+    vf even[NV], odd[NV];
+    UNROLL for (int v = 0; v < NV; v++) even[v] = odd[v] = (vf){0};
+    for (size_t k = 0; k < K; k += 2, b += 2 * NR) {
+      const vf x0 = vset1(g->A[k]), x1 = vset1(g->A[k + 1]);
+      UNROLL for (int v = 0; v < NV; v++) {
+        even[v] += x0 * vload(b + v * VW);
+        odd[v] += x1 * vload(b + NR + v * VW);
+      }
+    }
+    for (size_t k = K; k < g->K; k++, b += NR) {
+      const vf x0 = vset1(g->A[k]);
+      UNROLL for (int v = 0; v < NV; v++) even[v] += x0 * vload(b + v * VW);
+    }
+    const size_t j = p * NR;
+    UNROLL for (int v = 0; v < NV; v++) {
+      const size_t at = j + (size_t)v * VW, n = at >= g->N ? 0 : g->N - at < VW ? g->N - at : VW;
+      const vf bias = g->bias ? vload_part(g->bias + at, n) : (vf){0};
+      vstore_part(g->C + at, even[v] + odd[v] + bias, n);
+    }
+  }
+}
+
+/* pack_rows: panels of the matrix X (K, N) with row stride ldx: out[p][k][j] = X[k][p * NR + j], 0 beyond N. */
+static void pack_rows(float *restrict out, const float *restrict X, size_t K, size_t N, size_t ldx) {
+  for (size_t j = 0; j < N; j += NR) {
+    const size_t n = N - j < NR ? N - j : NR;
+    for (size_t k = 0; k < K; k++, out += NR) {
+      memcpy(out, X + k * ldx + j, n * sizeof(float));
+      if (n < NR) memset(out + n, 0, (NR - n) * sizeof(float));
+    }
+  }
+}
+
+/* pack_panel_transposed: one panel of the transpose of W (N, K): out[k][j] = W[p * NR + j][k], 0 beyond N. */
+static void pack_panel_transposed(float *restrict out, const float *restrict W, size_t p, size_t N, size_t K) {
+  const size_t first = p * NR, n = N - first < NR ? N - first : NR;
+  if (n < NR) memset(out, 0, K * NR * sizeof(float));
+  /* 8 x 8 blocks keep both sides within a few cache lines. */
+  for (size_t j = 0; j < n; j += 8)
+    for (size_t k = 0; k < K; k += 8)
+      for (size_t jj = j; jj < j + 8 && jj < n; jj++)
+        for (size_t kk = k; kk < k + 8 && kk < K; kk++) out[kk * NR + jj] = W[(first + jj) * K + kk];
+}
+
+/* pack_panel: one panel of W (N, K) itself, for dX = dY . W: out[n][j] = W[n][p * NR + j], 0 beyond K. */
+static void pack_panel(float *restrict out, const float *restrict W, size_t p, size_t N, size_t K) {
+  const size_t first = p * NR, width = K - first < NR ? K - first : NR;
+  pack_rows(out, W + first, N, width, K);
+}

@@ -1,0 +1,181 @@
+/* infer.c: appends tokens to one sequence whose keys and values are kept (KV cache). Prefill runs as GEMM over all new rows;
+ * a single token reads each weight once. In the last layer only the last row is carried on. */
+
+struct session {
+  size_t ldc, ldkv, ldu;
+  float *cache; /* (L, T, 2C + PAD): rotated keys, then values */
+  float *x, *n, *q, *o, *u, *scores, *logits, *attention;
+  int16_t *x16;
+  int32_t *positions;
+};
+
+static size_t session_layout(const struct model *m, float *arena, struct session *s) {
+  const size_t C = m->C, T = m->T;
+  size_t at = 0;
+  s->ldc = C + PAD;
+  s->ldkv = 2 * C + PAD;
+  s->ldu = 4 * C + PAD;
+  s->cache = carve(arena, &at, m->L * T * s->ldkv);
+  s->x = carve(arena, &at, T * s->ldc);
+  s->n = carve(arena, &at, T * s->ldc);
+  s->q = carve(arena, &at, T * s->ldc);
+  s->o = carve(arena, &at, T * s->ldc);
+  s->u = carve(arena, &at, T * s->ldu);
+  s->scores = carve(arena, &at, T + m->T);
+  s->logits = carve(arena, &at, round_up(m->V, NR_MAX));
+  s->attention = carve(arena, &at, attention_scratch(T, C / m->NH));
+  s->x16 = (int16_t *)carve(arena, &at, QUANT_ROWS * 4 * C);
+  s->positions = (int32_t *)carve(arena, &at, T);
+  return at;
+}
+
+static size_t session_floats(const struct model *m) {
+  struct session s;
+  return session_layout(m, 0, &s);
+}
+
+/* ---- one linear layer, in either precision ---------------------------------------------------------------------------- */
+
+struct projection {
+  struct matrix_view w;
+  size_t parameter, first_row; /* index in the table, and the first row of it that the matrix takes */
+  const int8_t *packed;
+};
+
+static size_t quantized_layer_bytes(size_t C) { return 12 * round_up(C, QR) * C; }
+
+static size_t quantized_bytes(const struct model *m) {
+  return m->L * quantized_layer_bytes(m->C) + quantized_matrix_bytes(m->V, m->C);
+}
+
+static struct projection projection_of(const struct model *m, const struct quantized *z, size_t l, enum matrix which) {
+  static const enum layer_parameter parameter[MATRICES_PER_LAYER] = {QKV_W, QKV_W, PROJ_W, FC1_W, FC2_W};
+  /* Rows of C before this matrix in the layer's packed bytes: q 1, kv 2, proj 1, fc1 4, fc2 4 (times C inputs). */
+  static const size_t before[MATRICES_PER_LAYER] = {0, 1, 3, 4, 8};
+  const size_t block = round_up(m->C, QR) * m->C;
+  return (struct projection){
+      .w = layer_matrix(m, l, which), .parameter = 1 + l * PARAMETERS_PER_LAYER + parameter[which],
+      .first_row = which == M_KV ? m->C : 0,
+      .packed = z ? z->packed + l * quantized_layer_bytes(m->C) + before[which] * block : 0};
+}
+static struct projection projection_of_head(const struct model *m, const struct quantized *z) {
+  return (struct projection){.w = head_matrix(m), .packed = z ? z->packed + m->L * quantized_layer_bytes(m->C) : 0};
+}
+
+static void pack_quantized(const struct model *m, const struct quantized *z) {
+  for (size_t i = 0; i <= m->L * MATRICES_PER_LAYER; i++) {
+    const struct projection p = i < m->L * MATRICES_PER_LAYER
+                                    ? projection_of(m, z, i / MATRICES_PER_LAYER, (enum matrix)(i % MATRICES_PER_LAYER))
+                                    : projection_of_head(m, z);
+    quantized_pack((int8_t *)p.packed, z->data + m->offsets[p.parameter] + p.first_row * p.w.K, p.w.N, p.w.K);
+  }
+}
+
+static void project(const struct quantized *z, const struct session *s, const struct projection *p, float *Y, size_t ldy,
+                    const float *X, size_t ldx, size_t rows, const float *bias) {
+  if (z) {
+    const float *scales = z->scales + z->scale_offsets[p->parameter] + p->first_row;
+    quantized_linear(Y, ldy, X, ldx, rows, p->packed, scales, bias, p->w.N, p->w.K, s->x16);
+    return;
+  }
+  struct gemm g = linear(&p->w, Y, ldy, X, ldx, rows, bias);
+  if (rows == 1) gemm_one_row(&g);
+  else if (bias) gemm_bias(&g);
+  else gemm_store_rows(&g);
+}
+
+static void add_rows(float *restrict x, size_t ldx, const float *restrict y, size_t ldy, size_t rows, size_t C) {
+  for (size_t i = 0; i < rows; i++)
+    for (size_t c = 0; c < C; c++) x[i * ldx + c] += y[i * ldy + c];
+}
+static void silu_rows(float *x, size_t ldx, size_t rows, size_t n) {
+  for (size_t i = 0; i < rows; i++) {
+    float *row = x + i * ldx;
+    size_t c = 0;
+    for (; c + VW <= n; c += VW) vstore(row + c, vsilu(vload(row + c)));
+    for (; c < n; c++) row[c] = row[c] / (1.0f + expf(-row[c]));
+  }
+}
+
+/* Attention of one query over `keys` cached positions, one head. */
+static void attention_one(float *restrict o, const float *restrict q, const float *restrict k, const float *restrict v,
+                          size_t ldkv, size_t keys, size_t hs, float *restrict scores) {
+  const float scale = 1.0f / sqrtf((float)hs);
+  for (size_t j = 0; j < keys; j++) scores[j] = dot_product(q, k + j * ldkv, hs);
+  attention_softmax(scores, keys - 1, keys, scale);
+  memset(o, 0, hs * sizeof(float));
+  for (size_t j = 0; j < keys; j++) {
+    size_t d = 0;
+    for (; d + VW <= hs; d += VW) vstore(o + d, vload(o + d) + vload(v + j * ldkv + d) * scores[j]);
+    for (; d < hs; d++) o[d] += v[j * ldkv + d] * scores[j];
+  }
+}
+
+static void session_attention(const struct model *m, const struct session *s, const float *cache, size_t first,
+                              size_t rows, size_t keys) {
+  const size_t hs = m->C / m->NH;
+  for (size_t h = 0; h < m->NH; h++) {
+    const float *k = cache + h * hs, *v = k + m->C;
+    if (rows == 1) {
+      attention_one(s->o + h * hs, s->q + h * hs, k, v, s->ldkv, keys, hs, s->scores);
+      continue;
+    }
+    const struct attention a = {.queries = rows, .keys = keys, .hs = hs, .pos = s->positions + first, .q = s->q + h * hs,
+                                .k = k, .v = v, .ldq = s->ldc, .ldkv = s->ldkv, .o = s->o + h * hs, .ldo = s->ldc,
+                                .lse = s->scores, .lse_stride = 1, .scratch = s->attention};
+    attention_forward(&a);
+  }
+}
+
+static void embed(const struct model *m, const struct quantized *z, float *x, size_t ldx, const int32_t *tokens, size_t n) {
+  if (!z) {
+    gather_rows(x, ldx, m->weights + m->offsets[0], m->C, tokens, n, m->C);
+    return;
+  }
+  for (size_t i = 0; i < n; i++) {
+    const int8_t *row = z->data + m->offsets[0] + (size_t)tokens[i] * m->C;
+    const float scale = z->scales[z->scale_offsets[0] + tokens[i]];
+    for (size_t c = 0; c < m->C; c++) x[i * ldx + c] = (float)row[c] * scale;
+  }
+}
+
+static const float *session_append(const struct model *m, const struct quantized *z, float *arena, size_t length,
+                                   const int32_t *tokens, size_t n) {
+  struct session s;
+  session_layout(m, arena, &s);
+  const size_t C = m->C, hs = C / m->NH, ldc = s.ldc;
+  float *rrms = s.scores; /* not needed here; attention fills the same room afterwards */
+  for (size_t i = 0; i < n; i++) s.positions[i] = (int32_t)(length + i);
+  embed(m, z, s.x, ldc, tokens, n);
+  size_t rows = n; /* carried on; the last layer keeps the last one */
+  for (size_t l = 0; l < m->L; l++) {
+    float *cache = s.cache + l * m->T * s.ldkv;
+    const float *bias = layer_weight(m, l, QKV_B);
+    struct projection p = projection_of(m, z, l, M_KV);
+    rmsnorm_forward(s.n, ldc, rrms, s.x, ldc, layer_weight(m, l, NORM1), n, C);
+    project(z, &s, &p, cache + length * s.ldkv, s.ldkv, s.n, ldc, n, bias + C);
+    for (size_t i = 0; i < n; i++) rope_rotate(cache + (length + i) * s.ldkv, m->turns + (length + i) * hs, m->NH, hs, 1);
+    const size_t skip = l + 1 == m->L ? n - 1 : 0;
+    rows = n - skip;
+    p = projection_of(m, z, l, M_Q);
+    project(z, &s, &p, s.q, ldc, s.n + skip * ldc, ldc, rows, bias);
+    for (size_t i = 0; i < rows; i++)
+      rope_rotate(s.q + i * ldc, m->turns + (length + skip + i) * hs, m->NH, hs, 1);
+    session_attention(m, &s, cache, skip, rows, length + n);
+    if (skip) memmove(s.x, s.x + skip * ldc, C * sizeof(float));
+    p = projection_of(m, z, l, M_PROJ);
+    project(z, &s, &p, s.n, ldc, s.o, ldc, rows, layer_weight(m, l, PROJ_B));
+    add_rows(s.x, ldc, s.n, ldc, rows, C);
+    rmsnorm_forward(s.n, ldc, rrms, s.x, ldc, layer_weight(m, l, NORM2), rows, C);
+    p = projection_of(m, z, l, M_FC1);
+    project(z, &s, &p, s.u, s.ldu, s.n, ldc, rows, layer_weight(m, l, FC1_B));
+    silu_rows(s.u, s.ldu, rows, 4 * C);
+    p = projection_of(m, z, l, M_FC2);
+    project(z, &s, &p, s.n, ldc, s.u, s.ldu, rows, layer_weight(m, l, FC2_B));
+    add_rows(s.x, ldc, s.n, ldc, rows, C);
+  }
+  rmsnorm_forward(s.n, ldc, rrms, s.x, ldc, m->weights + final_norm_offset(m), 1, C);
+  const struct projection head = projection_of_head(m, z);
+  project(z, &s, &head, s.logits, m->V, s.n, ldc, 1, 0);
+  return s.logits;
+}

@@ -1,0 +1,66 @@
+/* model.h: the shape of the model and where its parameters lie, as the binding hands them to the kernels. */
+#ifndef LOOM_MODEL_H
+#define LOOM_MODEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct model {
+  size_t L, NH, C, V, T;  /* layers, heads, channels, vocabulary, longest sequence */
+  const int32_t *offsets; /* first float of each parameter in the flat vector, in the order of the parameter table */
+  const float *weights;   /* flat vector, 64-byte aligned */
+  float *packed;          /* panels of all matrices, 64-byte aligned, packed_floats() long */
+  float *turns;           /* RoPE table (T, C / NH), filled by init() */
+};
+
+/* The largest micro-batch that a scratch has room for. */
+struct capacity {
+  size_t rows, scored, sequences;
+};
+
+/* Order of the parameters in the table: the embedding, PARAMETERS_PER_LAYER for each layer, the final norm. */
+enum layer_parameter {
+  NORM1, QKV_W, QKV_B, PROJ_W, PROJ_B, NORM2, FC1_W, FC1_B, FC2_W, FC2_B,
+  PARAMETERS_PER_LAYER
+};
+
+/* A packed micro-batch; see PackedBatch in engine.ts. */
+struct batch {
+  size_t rows, sequences, scored;
+  const int32_t *tokens, *starts, *sample_keys, *scored_rows, *targets;
+  const float *row_weights;
+};
+
+struct dropout {
+  float rate;
+  uint32_t seed, step;
+};
+
+/* int8 weights: the element at offset o of the flat vector is data[o] * scales[row], for the matrices only. */
+struct quantized {
+  const int8_t *data;
+  const float *scales;          /* row scales, matrix after matrix */
+  const int32_t *scale_offsets; /* first scale of each parameter, in the order of the table; -1 for vectors */
+  int8_t *packed;               /* quantized_bytes() long */
+};
+
+/* What one instruction set offers. Sizes are the same for all of them. */
+struct kernels {
+  const char *name;
+  size_t (*packed_floats)(const struct model *);
+  void (*init)(const struct model *);
+  void (*pack)(const struct model *, size_t rank, size_t ranks);
+  size_t (*training_floats)(const struct model *, struct capacity);
+  double (*forward)(const struct model *, float *scratch, struct capacity, const struct batch *, struct dropout,
+                    int keep_for_backward);
+  void (*backward)(const struct model *, float *scratch, struct capacity, const struct batch *, struct dropout,
+                   float *grads);
+  size_t (*quantized_bytes)(const struct model *);
+  void (*pack_quantized)(const struct model *, const struct quantized *);
+  size_t (*session_floats)(const struct model *);
+  /* Logits (V) after the last of n tokens appended at position `length`; quantized may be null. */
+  const float *(*append)(const struct model *, const struct quantized *, float *session, size_t length,
+                         const int32_t *tokens, size_t n);
+};
+
+#endif

@@ -1,0 +1,117 @@
+/* vec.h: one source for every instruction set. Vectors are the compiler's own (GNU C vector extensions, gcc and clang),
+ * VW floats wide; a GEMM tile is MR rows by NV vectors. The build compiles this tree once per instruction set. */
+#ifndef LOOM_VEC_H
+#define LOOM_VEC_H
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__AVX512F__)
+#define VW 16
+#define NV 4 /* 24 accumulators + 4 of B of 32 registers */
+#elif defined(__AVX2__)
+#define VW 8
+#define NV 2 /* 12 accumulators + 2 of B + 1 broadcast of 16 registers */
+#elif defined(__aarch64__)
+#define VW 4
+#define NV 4 /* 24 accumulators + 4 of B of 32 registers */
+#else
+#define VW 4
+#define NV 2
+#endif
+#define MR 6
+#define NR (NV * VW)
+/* The widest NR of any instruction set: buffers are padded for it, so their sizes don't depend on the one in use. */
+#define NR_MAX 64
+
+#if defined(__clang__)
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+#define INLINE static inline __attribute__((always_inline))
+
+typedef float vf __attribute__((vector_size(VW * 4)));
+typedef float vf_unaligned __attribute__((vector_size(VW * 4), aligned(4)));
+typedef int32_t vi __attribute__((vector_size(VW * 4)));
+
+INLINE vf vload(const float *p) { return *(const vf_unaligned *)p; }
+INLINE void vstore(float *p, vf x) { *(vf_unaligned *)p = x; }
+INLINE vf vset1(float x) { return x - (vf){0}; }
+INLINE vf vmax(vf a, vf b) {
+  vi drop = a < b; /* false for NaN: a NaN in a stays */
+  return (vf)(((vi)a & ~drop) | ((vi)b & drop));
+}
+
+/* Sum and maximum over the lanes, always in the same order. */
+INLINE float vsum(vf x) {
+  float lane[VW];
+  memcpy(lane, &x, sizeof lane);
+  for (size_t width = VW / 2; width > 0; width /= 2)
+    for (size_t i = 0; i < width; i++) lane[i] += lane[i + width];
+  return lane[0];
+}
+INLINE float vmaximum(vf x) {
+  float lane[VW], best;
+  memcpy(lane, &x, sizeof lane);
+  best = lane[0];
+  for (size_t i = 1; i < VW; i++) best = lane[i] > best ? lane[i] : best;
+  return best;
+}
+
+/* The first n (< VW) floats, the rest 0; and storing the first n. */
+INLINE vf vload_part(const float *p, size_t n) {
+  vf x = {0};
+  memcpy(&x, p, n * sizeof(float));
+  return x;
+}
+INLINE void vstore_part(float *p, vf x, size_t n) { memcpy(p, &x, n * sizeof(float)); }
+
+INLINE float dot_product(const float *a, const float *b, size_t n) {
+  vf sums = {0};
+  size_t i = 0;
+  for (; i + VW <= n; i += VW) sums += vload(a + i) * vload(b + i);
+  float sum = vsum(sums);
+  for (; i < n; i++) sum += a[i] * b[i];
+  return sum;
+}
+
+/* All bits set in the lanes i with first + i < end. */
+INLINE vi vmask_below(size_t first, size_t end) {
+  vi lane;
+  for (int i = 0; i < VW; i++) lane[i] = i;
+  const int left = first >= end ? 0 : end - first > VW ? VW : (int)(end - first);
+  return lane < left;
+}
+
+/* e^x, relative error below 2e-7 for x in [-87, 88], saturated outside; NaN stays NaN.
+ * Range reduction by ln 2 in two parts, then the Taylor polynomial of degree 7 (Cody & Waite 1980). */
+INLINE vf vexp(vf x) {
+  x = vmax(x, vset1(-87.0f));
+  x = -vmax(-x, vset1(-88.0f));
+  const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer in the low bits */
+  vf shifted = x * 1.44269504f + magic;
+  vf n = shifted - magic;
+  vf r = x - n * 0.693359375f;
+  r = r - n * -2.12194440e-4f;
+  vf p = r * (1.0f / 5040.0f) + (1.0f / 720.0f);
+  p = p * r + (1.0f / 120.0f);
+  p = p * r + (1.0f / 24.0f);
+  p = p * r + (1.0f / 6.0f);
+  p = p * r + 0.5f;
+  p = p * r + 1.0f;
+  p = p * r + 1.0f;
+  vi exponent = ((vi)shifted - (vi)vset1(magic)) << 23;
+  return (vf)((vi)p + exponent) + (x - x);
+}
+
+/* silu(x) = x * sigmoid(x), and its derivative. Elfwing et al. 2017, https://arxiv.org/abs/1702.03118 */
+INLINE vf vsilu(vf x) { return x / (1.0f + vexp(-x)); }
+INLINE vf vsilu_slope(vf x) {
+  vf s = 1.0f / (1.0f + vexp(-x));
+  return s * (1.0f + x * (1.0f - s));
+}
+
+#endif
