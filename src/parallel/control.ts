@@ -1,0 +1,91 @@
+// Names of the control words that coordinator and workers share, and the barrier and counter made of them.
+// One Int32Array over a SharedArrayBuffer; nothing here depends on how long anything takes.
+
+enum Word {
+  /** Workers that have arrived at the present barrier. */
+  Arrived,
+  /** Counts finished barriers: who waits, waits for it to change. */
+  Generation,
+  /** Not 0: a worker failed, the others leave their barriers. */
+  Aborted,
+  /** The next micro-batch that nobody has taken. */
+  NextTask,
+  /** From here on one word a worker: what it does (an index of ACTIVITIES). */
+  FirstActivity,
+}
+
+export const ACTIVITIES = ['idle', 'forward', 'backward', 'reduce', 'update', 'wait', 'evaluate'] as const;
+export type Activity = (typeof ACTIVITIES)[number];
+
+/** A peer failed; the cause is in that peer's own error. */
+export class AbortedError extends Error {}
+
+/** About 20 us: most peers arrive within it. Longer, and a worker would burn the core that the late one needs. */
+const SPINS = 2000;
+/** A waiting worker looks at the abort word this often even if nobody wakes it. */
+const SLICE_MS = 50;
+
+export function createControl(maxWorkers: number): SharedArrayBuffer {
+  return new SharedArrayBuffer((Word.FirstActivity + maxWorkers) * Int32Array.BYTES_PER_ELEMENT);
+}
+
+export class Control {
+  private readonly words: Int32Array;
+
+  constructor(buffer: SharedArrayBuffer) {
+    this.words = new Int32Array(buffer);
+  }
+
+  /** Coordinator only, while no worker runs. */
+  reset(): void {
+    Atomics.store(this.words, Word.Arrived, 0);
+    Atomics.store(this.words, Word.Aborted, 0);
+    Atomics.store(this.words, Word.NextTask, 0);
+  }
+
+  /** Hands out 0, 1, 2, ... each once, to whoever asks first. */
+  takeTask(): number {
+    return Atomics.add(this.words, Word.NextTask, 1);
+  }
+
+  setActivity(rank: number, activity: Activity): void {
+    Atomics.store(this.words, Word.FirstActivity + rank, ACTIVITIES.indexOf(activity));
+  }
+
+  activities(workers: number): Activity[] {
+    return Array.from(
+      { length: workers },
+      (_, rank) => ACTIVITIES[Atomics.load(this.words, Word.FirstActivity + rank)],
+    );
+  }
+
+  /** Makes every worker that waits at a barrier, or comes to one, throw AbortedError. */
+  abort(): void {
+    Atomics.store(this.words, Word.Aborted, 1);
+    // Wakes those asleep in barrier(); whoever falls asleep just now looks again after one slice.
+    Atomics.notify(this.words, Word.Generation);
+  }
+
+  /**
+   * Returns when all `workers` have called it; the writes that each made before are then visible to all.
+   * The last to arrive resets the count before it moves the generation on: in the other order a fast worker could reach
+   * the next barrier and be counted into this one.
+   */
+  barrier(workers: number): void {
+    const generation = Atomics.load(this.words, Word.Generation);
+    if (Atomics.add(this.words, Word.Arrived, 1) + 1 === workers) {
+      Atomics.store(this.words, Word.Arrived, 0);
+      Atomics.add(this.words, Word.Generation, 1);
+      Atomics.notify(this.words, Word.Generation);
+      return;
+    }
+    for (let i = 0; i < SPINS; i++) {
+      if (Atomics.load(this.words, Word.Generation) !== generation) return;
+    }
+    while (Atomics.load(this.words, Word.Generation) === generation) {
+      if (Atomics.load(this.words, Word.Aborted) !== 0) throw new AbortedError('another worker failed');
+      // The last to arrive wakes us; a value that has changed already returns at once.
+      Atomics.wait(this.words, Word.Generation, generation, SLICE_MS);
+    }
+  }
+}

@@ -1,0 +1,146 @@
+// The coordinator of data-parallel training: owns the shared memory and the pool, turns a batch of samples into one optimizer
+// step on all workers. Knows nothing of files, events or time tables.
+
+import { loadAddon } from '../addon/addon.js';
+import type { Corpus } from '../data/corpus.js';
+import { type EngineSelection, packedFloats } from '../engine/select.js';
+import type { ParameterTable } from '../model/parameters.js';
+import type { ModelShape } from '../model/shape.js';
+import type { AdamWSettings } from '../optim/adamw.js';
+import { NORM_BLOCK } from '../optim/reduce.js';
+import { type Arena, createArena } from './arena.js';
+import { createBoard } from './board.js';
+import { type Activity, Control, createControl } from './control.js';
+import { batchCapacity, largerCapacity, planCapacity } from './pack.js';
+import { planEvaluation, planStep, type StepPlan } from './plan.js';
+import { createPool, type WorkerPool } from './pool.js';
+import type { WorkerReport, WorkerSetup } from './tasks.js';
+
+export interface CoordinatorOptions {
+  readonly selection: EngineSelection;
+  readonly shape: ModelShape;
+  readonly table: ParameterTable;
+  readonly train: Corpus;
+  readonly validation: Corpus;
+  readonly batchSize: number;
+  readonly microBatches: number;
+  readonly mergeDuplicates: boolean;
+  readonly workers: number;
+}
+
+export interface StepSettings {
+  /** From 1. */
+  readonly step: number;
+  readonly dropout: number;
+  readonly seed: number;
+  readonly gradClip: number;
+  readonly adamw: AdamWSettings;
+}
+
+export interface StepResult {
+  readonly plan: StepPlan;
+  /** Mean cross-entropy over the scored tokens, in nats. */
+  readonly loss: number;
+  /** Before clipping. Not finite: weights and moments were left alone. */
+  readonly gradNorm: number;
+  readonly reports: readonly WorkerReport[];
+}
+
+/** More than any machine we know has cores; a word of shared memory each. */
+export const MAX_WORKERS = 256;
+/** An evaluation chunk: enough rows for full GEMM speed, few enough to share out evenly and to need no more scratch than a step. */
+const EVALUATION_CHUNK_TOKENS = 256;
+
+export class Coordinator {
+  readonly arena: Arena;
+  private readonly control: Control;
+  private readonly setup: WorkerSetup;
+  private readonly trainBoard;
+  private readonly evaluationPlan: StepPlan;
+  private pool: WorkerPool;
+
+  constructor(private readonly options: CoordinatorOptions) {
+    const { selection, shape, table, train, validation, batchSize, microBatches, workers } = options;
+    this.evaluationPlan = planEvaluation(validation, EVALUATION_CHUNK_TOKENS);
+    const chunks = this.evaluationPlan.starts.length - 1;
+    this.arena = createArena(
+      {
+        flatLength: table.flatLength,
+        slots: microBatches,
+        packedLength: packedFloats(selection, shape),
+        normBlocks: Math.ceil(table.flatLength / NORM_BLOCK),
+        losses: Math.max(microBatches, chunks),
+      },
+      loadAddon(),
+    );
+    this.trainBoard = createBoard({ microBatches, samples: batchSize });
+    const evaluationBoard = createBoard({ microBatches: chunks, samples: this.evaluationPlan.samples.length });
+    evaluationBoard.write(this.evaluationPlan);
+    const control = createControl(MAX_WORKERS);
+    this.control = new Control(control);
+    this.setup = {
+      shape,
+      engine: selection.engine,
+      isa: selection.isa,
+      arena: this.arena.description,
+      control,
+      capacity: largerCapacity(
+        batchCapacity(train, batchSize, microBatches),
+        planCapacity(this.evaluationPlan, validation),
+      ),
+      train: { corpus: train.buffers, board: this.trainBoard.description },
+      evaluation: { corpus: validation.buffers, board: evaluationBoard.description },
+    };
+    this.pool = createPool(workers, this.setup, this.control);
+  }
+
+  get workers(): number {
+    return this.pool.workers;
+  }
+
+  activities(): Activity[] {
+    return this.control.activities(this.workers);
+  }
+
+  /** To be called once after the weights were written, and before the first step. */
+  async refresh(): Promise<void> {
+    await this.pool.runAll({ kind: 'refresh' });
+  }
+
+  /** One optimizer step over the given samples of the training corpus. */
+  async step(samples: ArrayLike<number>, settings: StepSettings): Promise<StepResult> {
+    const { train, microBatches, mergeDuplicates } = this.options;
+    // Copies of a sample get masks of their own, so with dropout they are not the same computation.
+    const plan = planStep(samples, train, {
+      microBatches,
+      mergeDuplicates: mergeDuplicates && settings.dropout === 0,
+    });
+    this.trainBoard.write(plan);
+    const reports = await this.pool.runAll({ kind: 'step', scoredTokens: plan.scoredTokens, ...settings });
+    return { plan, loss: sum(this.arena.losses, plan.starts.length - 1), gradNorm: reports[0].gradNorm, reports };
+  }
+
+  /** Mean cross-entropy over all scored tokens of the validation corpus, in nats. */
+  async evaluate(): Promise<number> {
+    await this.pool.runAll({ kind: 'evaluate' });
+    const { starts, scoredTokens } = this.evaluationPlan;
+    return sum(this.arena.losses, starts.length - 1) / scoredTokens;
+  }
+
+  /** Another number of workers from the next task on: a new pool over the same memory. */
+  async resize(workers: number): Promise<void> {
+    await this.pool.close();
+    this.pool = createPool(workers, this.setup, this.control);
+  }
+
+  async close(): Promise<void> {
+    await this.pool.close();
+  }
+}
+
+/** In the order of the micro-batches, whoever computed them. */
+function sum(values: Float64Array, count: number): number {
+  let total = 0;
+  for (let i = 0; i < count; i++) total += values[i];
+  return total;
+}

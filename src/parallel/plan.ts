@@ -1,0 +1,89 @@
+// Which sample goes into which micro-batch: a pure function of the batch, so it is the same for any number of workers.
+
+import type { CorpusViews } from '../data/corpus.js';
+
+/** One batch of samples, split. All numbers, so that it can lie in shared memory. */
+export interface StepPlan {
+  /** (micro-batches + 1) first entry of each micro-batch in the arrays below. */
+  readonly starts: Int32Array;
+  /** Samples of the corpus, by micro-batch. */
+  readonly samples: Int32Array;
+  /** Place of the sample in its batch: keys its dropout mask. */
+  readonly keys: Int32Array;
+  /** How many identical samples of the batch this one stands for. */
+  readonly copies: Int32Array;
+  /** Scored tokens of the whole batch, copies counted: what the loss is divided by. */
+  readonly scoredTokens: number;
+  /** Tokens of the batch with copies counted, and tokens really computed. */
+  readonly tokens: number;
+  readonly computedTokens: number;
+}
+
+export interface PlanOptions {
+  readonly microBatches: number;
+  /** Compute identical samples once, weighted: exact, since the gradient is a mean over the scored tokens of the batch. */
+  readonly mergeDuplicates: boolean;
+}
+
+/**
+ * Splits a batch. Longest sample first, each to the micro-batch that has the fewest tokens so far (Graham 1969), ties to the
+ * lower index: micro-batches of about equal work. A micro-batch that would be empty is left out.
+ */
+export function planStep(batch: ArrayLike<number>, corpus: CorpusViews, options: PlanOptions): StepPlan {
+  const entries = options.mergeDuplicates ? mergeCopies(batch, corpus) : listAll(batch);
+  const length = (sample: number) => corpus.starts[sample + 1] - corpus.starts[sample];
+  const scored = (sample: number) => length(sample) - corpus.firstScoredRow[sample];
+  const byLength = [...entries].sort((a, b) => length(b.sample) - length(a.sample) || a.key - b.key);
+  const groups: Entry[][] = Array.from({ length: Math.min(options.microBatches, entries.length) }, () => []);
+  const loads = new Array<number>(groups.length).fill(0);
+  for (const entry of byLength) {
+    const lightest = loads.indexOf(Math.min(...loads));
+    groups[lightest].push(entry);
+    loads[lightest] += length(entry.sample);
+  }
+  for (const group of groups) group.sort((a, b) => a.key - b.key);
+  const flat = groups.flat();
+  const starts = new Int32Array(groups.length + 1);
+  groups.forEach((group, g) => {
+    starts[g + 1] = starts[g] + group.length;
+  });
+  return {
+    starts,
+    samples: Int32Array.from(flat, (e) => e.sample),
+    keys: Int32Array.from(flat, (e) => e.key),
+    copies: Int32Array.from(flat, (e) => e.copies),
+    scoredTokens: flat.reduce((n, e) => n + scored(e.sample) * e.copies, 0),
+    tokens: flat.reduce((n, e) => n + length(e.sample) * e.copies, 0),
+    computedTokens: flat.reduce((n, e) => n + length(e.sample), 0),
+  };
+}
+
+interface Entry {
+  readonly sample: number;
+  readonly key: number;
+  copies: number;
+}
+
+function listAll(batch: ArrayLike<number>): Entry[] {
+  return Array.from(batch, (sample, key) => ({ sample, key, copies: 1 }));
+}
+
+function mergeCopies(batch: ArrayLike<number>, corpus: CorpusViews): Entry[] {
+  const bySample = new Map<number, Entry>();
+  Array.from(batch, (sample, key) => {
+    const first = corpus.distinctOf[sample];
+    const seen = bySample.get(first);
+    if (seen) seen.copies++;
+    else bySample.set(first, { sample: first, key, copies: 1 });
+  });
+  return [...bySample.values()];
+}
+
+/** The evaluation's split: every distinct sample of the corpus once, weighted, in chunks of about `chunkTokens` tokens. */
+export function planEvaluation(corpus: CorpusViews, chunkTokens: number): StepPlan {
+  const all = Array.from({ length: corpus.count }, (_, sample) => sample);
+  const distinct = all.filter((sample) => corpus.distinctOf[sample] === sample);
+  const tokens = distinct.reduce((n, sample) => n + corpus.starts[sample + 1] - corpus.starts[sample], 0);
+  const microBatches = Math.max(1, Math.ceil(tokens / chunkTokens));
+  return planStep(all, corpus, { microBatches, mergeDuplicates: true });
+}

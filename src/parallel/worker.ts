@@ -1,0 +1,175 @@
+// What a worker does: attaches the shared memory once, then runs tasks. The threads' entry point in workers/ only calls this.
+
+import { attachCorpus, type CorpusViews } from '../data/corpus.js';
+import type { TrainingEngine } from '../engine/engine.js';
+import { createTrainingEngine } from '../engine/select.js';
+import { createParameterTable } from '../model/parameters.js';
+import { adamwStep } from '../optim/adamw.js';
+import { createOptimizerKernels, type OptimizerKernels } from '../optim/kernels.js';
+import { clipFactor, gradientNorm, NORM_BLOCK } from '../optim/reduce.js';
+import { type Arena, attachArena } from './arena.js';
+import { attachBoard, type Board } from './board.js';
+import { Control } from './control.js';
+import { createPacker } from './pack.js';
+import type { EvaluateTask, RefreshTask, StepTask, WorkerReport, WorkerSetup, WorkerTask } from './tasks.js';
+
+interface Source {
+  readonly corpus: CorpusViews;
+  readonly board: Board;
+}
+
+interface WorkerState {
+  readonly arena: Arena;
+  readonly control: Control;
+  readonly engine: TrainingEngine;
+  readonly optimizer: OptimizerKernels;
+  readonly pack: ReturnType<typeof createPacker>;
+  readonly train: Source;
+  readonly evaluation: Source;
+  readonly adamw: Float32Array;
+}
+
+/** Milliseconds by phase, added up during one task. */
+interface Clock {
+  forwardMs: number;
+  backwardMs: number;
+  reduceMs: number;
+  updateMs: number;
+  waitMs: number;
+  microBatches: number;
+  tokens: number;
+}
+
+/** Returns the function that the pool calls with each task. */
+export function createWorker(setup: WorkerSetup): (task: WorkerTask) => WorkerReport {
+  const arena = attachArena(setup.arena);
+  const table = createParameterTable(setup.shape);
+  const state: WorkerState = {
+    arena,
+    control: new Control(setup.control),
+    engine: createTrainingEngine(setup, { table, weights: arena.weights, packed: arena.packed }, setup.capacity),
+    optimizer: createOptimizerKernels(),
+    pack: createPacker(setup.capacity),
+    train: { corpus: attachCorpus(setup.train.corpus), board: attachBoard(setup.train.board) },
+    evaluation: { corpus: attachCorpus(setup.evaluation.corpus), board: attachBoard(setup.evaluation.board) },
+    adamw: new Float32Array(8),
+  };
+  return (task) => {
+    const clock: Clock = {
+      forwardMs: 0,
+      backwardMs: 0,
+      reduceMs: 0,
+      updateMs: 0,
+      waitMs: 0,
+      microBatches: 0,
+      tokens: 0,
+    };
+    try {
+      const gradNorm = run(state, task, clock);
+      return { rank: task.rank, ...clock, gradNorm };
+    } catch (error) {
+      // Peers must not wait for this worker at the next barrier.
+      state.control.abort();
+      throw error;
+    } finally {
+      state.control.setActivity(task.rank, 'idle');
+    }
+  };
+}
+
+function run(state: WorkerState, task: WorkerTask, clock: Clock): number {
+  switch (task.kind) {
+    case 'step':
+      return step(state, task, clock);
+    case 'evaluate':
+      return evaluate(state, task, clock);
+    case 'refresh':
+      return refresh(state, task);
+  }
+}
+
+/** One training step. Returns the gradient norm; if it isn't finite, weights and moments stay as they were. */
+function step(state: WorkerState, task: StepTask, clock: Clock): number {
+  const { arena, control, optimizer } = state;
+  const { rank, ranks } = task;
+  const microBatches = computeGradients(state, task, clock);
+  wait(state, task, clock);
+
+  // Sum this worker's share of the parameters over the micro-batches.
+  const { begin, end } = shard(arena.weights.length, rank, ranks);
+  let started = performance.now();
+  control.setActivity(rank, 'reduce');
+  optimizer.reduce(arena.grads, microBatches, arena.slotStride, begin, end, arena.squares);
+  clock.reduceMs += performance.now() - started;
+  wait(state, task, clock);
+
+  // Every worker adds up the same partial sums in the same order, so all agree on the norm to the bit.
+  started = performance.now();
+  control.setActivity(rank, 'update');
+  const gradNorm = gradientNorm(arena.squares);
+  if (!Number.isFinite(gradNorm)) return gradNorm;
+  adamwStep(task.adamw, task.step, clipFactor(gradNorm, task.gradClip), state.adamw);
+  optimizer.adamw(arena.weights, arena.grads, arena.m, arena.v, begin, end, state.adamw);
+  clock.updateMs += performance.now() - started;
+  wait(state, task, clock);
+
+  started = performance.now();
+  control.setActivity(rank, 'update');
+  state.engine.refresh(rank, ranks);
+  clock.updateMs += performance.now() - started;
+  return gradNorm;
+}
+
+/** Takes micro-batches until none is left; the gradient of number k goes to slot k, whoever computes it. Returns their number. */
+function computeGradients(state: WorkerState, task: StepTask, clock: Clock): number {
+  const { arena, control, engine, train } = state;
+  const plan = train.board.read();
+  const dropout = { rate: task.dropout, seed: task.seed, step: task.step };
+  for (let k = control.takeTask(); k < plan.microBatches; k = control.takeTask()) {
+    const started = performance.now();
+    control.setActivity(task.rank, 'forward');
+    const batch = state.pack(train.corpus, plan, k, 1 / task.scoredTokens);
+    arena.losses[k] = engine.forward(batch, dropout);
+    const middle = performance.now();
+    control.setActivity(task.rank, 'backward');
+    engine.backward(arena.grads.subarray(k * arena.slotStride, k * arena.slotStride + arena.weights.length));
+    clock.forwardMs += middle - started;
+    clock.backwardMs += performance.now() - middle;
+    clock.microBatches++;
+    clock.tokens += batch.tokens.length;
+  }
+  return plan.microBatches;
+}
+
+function evaluate(state: WorkerState, task: EvaluateTask, clock: Clock): number {
+  const { arena, control, engine, evaluation } = state;
+  const plan = evaluation.board.read();
+  const started = performance.now();
+  control.setActivity(task.rank, 'evaluate');
+  for (let k = control.takeTask(); k < plan.microBatches; k = control.takeTask()) {
+    const batch = state.pack(evaluation.corpus, plan, k, 1);
+    arena.losses[k] = engine.loss(batch);
+    clock.tokens += batch.tokens.length;
+  }
+  clock.forwardMs += performance.now() - started;
+  return 0;
+}
+
+function refresh(state: WorkerState, task: RefreshTask): number {
+  state.engine.refresh(task.rank, task.ranks);
+  return 0;
+}
+
+function wait(state: WorkerState, task: StepTask, clock: Clock): void {
+  const started = performance.now();
+  state.control.setActivity(task.rank, 'wait');
+  state.control.barrier(task.ranks);
+  clock.waitMs += performance.now() - started;
+}
+
+/** This rank's share of the parameters: whole blocks of the gradient norm. */
+function shard(length: number, rank: number, ranks: number): { begin: number; end: number } {
+  const blocks = Math.ceil(length / NORM_BLOCK);
+  const block = (r: number) => Math.floor((blocks * r) / ranks);
+  return { begin: block(rank) * NORM_BLOCK, end: Math.min(length, block(rank + 1) * NORM_BLOCK) };
+}
