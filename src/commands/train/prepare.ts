@@ -1,0 +1,66 @@
+// Everything a run needs before its first step: checked and loaded, or an error that says what to do.
+
+import { readFileSync } from 'node:fs';
+import { ensureWritable } from '../../checkpoint/writable.js';
+import type { Config } from '../../config/config.js';
+import { configToYamlObject } from '../../config/load.js';
+import { createCorpus } from '../../data/corpus.js';
+import { loadRows } from '../../data/jsonl.js';
+import { selectEngine } from '../../engine/select.js';
+import { ConfigError } from '../../errors.js';
+import { physicalCores } from '../../machine/cores.js';
+import { MAX_WORKERS } from '../../parallel/coordinator.js';
+import { loadTokenizer } from '../../tokenizer/tokenizer.js';
+import type { TrainInputs } from '../../trainer/trainer.js';
+import { shouldUseDashboard } from '../../ui/open.js';
+import type { TrainOptions } from '../train.js';
+
+export interface PreparedRun {
+  readonly inputs: TrainInputs;
+  readonly useDashboard: boolean;
+}
+
+/** Prompts that the dashboard has answered after each evaluation. */
+const DASHBOARD_SAMPLES = 3;
+
+export async function prepareRun(config: Config, options: TrainOptions): Promise<PreparedRun> {
+  const selection = selectEngine(config.engine, config.precision);
+  const tokenizer = loadTokenizer(config.tokenizer.path);
+  const { seqLen } = config.model;
+  const trainRows = loadRows(config.data.trainPath);
+  const validationRows = loadRows(config.data.valPath);
+  const train = createCorpus(trainRows, tokenizer, seqLen);
+  const validation = createCorpus(validationRows, tokenizer, seqLen);
+  await ensureWritable(config.training.saveDir);
+  const useDashboard = shouldUseDashboard({
+    stdin: process.stdin,
+    stdout: process.stdout,
+    env: process.env,
+    flags: options,
+  });
+  return {
+    useDashboard,
+    inputs: {
+      config,
+      configRecord: configToYamlObject(config),
+      selection,
+      workers: workerCount(config.training.threads),
+      tokenizer,
+      tokenizerJson: readFileSync(config.tokenizer.path, 'utf8'),
+      train,
+      validation,
+      validationRows,
+      resume: options.resume ?? false,
+      samplePrompts: useDashboard ? DASHBOARD_SAMPLES : 0,
+    },
+  };
+}
+
+function workerCount(threads: number | 'auto'): number {
+  if (threads === 'auto') return Math.min(physicalCores(), MAX_WORKERS);
+  if (threads <= MAX_WORKERS) return threads;
+  throw new ConfigError(
+    `training.threads is ${threads}, but at most ${MAX_WORKERS} are supported.\n` +
+      '  Use auto, or the number of physical cores: --threads auto.',
+  );
+}

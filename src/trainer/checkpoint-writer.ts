@@ -1,0 +1,109 @@
+// Writes checkpoints while training goes on: copies weights and moments between two steps, then saves the copy in the background.
+
+import { join } from 'node:path';
+import { collectWeights } from '../checkpoint/fit.js';
+import type { CheckpointInfo } from '../checkpoint/info.js';
+import type { CheckpointKind } from '../checkpoint/names.js';
+import { quantizeWeights } from '../checkpoint/quantize.js';
+import { type CheckpointContent, saveCheckpoint } from '../checkpoint/save.js';
+import type { TrainingState } from '../checkpoint/training-state.js';
+import type { ParameterTable } from '../model/parameters.js';
+import type { NamedWeights } from '../model/weights.js';
+import type { CheckpointEvent } from './events.js';
+
+export interface LiveState {
+  readonly weights: Float32Array;
+  readonly m: Float32Array;
+  readonly v: Float32Array;
+}
+
+export interface WriterOptions {
+  readonly saveDir: string;
+  readonly table: ParameterTable;
+  readonly tokenizerJson: string;
+  readonly live: LiveState;
+  /** Called when a checkpoint is safe on the device. */
+  readonly emit: (event: CheckpointEvent) => void;
+}
+
+export class CheckpointWriter {
+  /** Copies, made when first needed and used again: a save owns its copy until it has finished. */
+  private lastCopy: LiveState | null = null;
+  private bestCopy: Float32Array | null = null;
+  private readonly running = new Map<CheckpointKind, Promise<void>>();
+  private failure: unknown = null;
+
+  constructor(private readonly options: WriterOptions) {}
+
+  /** Weights of the best evaluation of this process, or null before there was one. */
+  get bestWeights(): NamedWeights | null {
+    return this.bestCopy && collectWeights(this.bestCopy, this.options.table);
+  }
+
+  /** Weights and all that a resumed run needs. Resolves as soon as the copy is made. */
+  async saveLast(info: CheckpointInfo, state: TrainingState): Promise<void> {
+    await this.idle('last');
+    const { live, table } = this.options;
+    this.lastCopy ??= { weights: live.weights.slice(), m: live.m.slice(), v: live.v.slice() };
+    this.lastCopy.weights.set(live.weights);
+    this.lastCopy.m.set(live.m);
+    this.lastCopy.v.set(live.v);
+    const { weights, m, v } = this.lastCopy;
+    this.start('last', info, collectWeights(weights, table), {
+      state,
+      m: collectWeights(m, table),
+      v: collectWeights(v, table),
+    });
+  }
+
+  /** Weights alone. Resolves as soon as the copy is made. */
+  async saveBest(info: CheckpointInfo): Promise<void> {
+    await this.idle('best');
+    const { live, table } = this.options;
+    this.bestCopy ??= new Float32Array(live.weights.length);
+    this.bestCopy.set(live.weights);
+    this.start('best', info, collectWeights(this.bestCopy, table));
+  }
+
+  /** int8 weights, quantised here. `weights` must not change until `finish`. */
+  async saveQuantized(info: CheckpointInfo, weights: NamedWeights): Promise<void> {
+    await this.idle('quantized');
+    this.start('quantized', info, quantizeWeights(weights, this.options.table));
+  }
+
+  /** Throws what made a background save fail, once. */
+  throwIfFailed(): void {
+    const { failure } = this;
+    this.failure = null;
+    if (failure) throw failure;
+  }
+
+  /** Waits for all saves. */
+  async finish(): Promise<void> {
+    await Promise.all(this.running.values());
+    this.throwIfFailed();
+  }
+
+  private start(
+    kind: CheckpointKind,
+    info: CheckpointInfo,
+    tensors: NamedWeights,
+    training?: CheckpointContent['training'],
+  ): void {
+    const path = join(this.options.saveDir, kind);
+    const { tokenizerJson, emit } = this.options;
+    const save = saveCheckpoint(path, { info, tensors, tokenizerJson, training }).then(
+      ({ writeMs }) => emit({ type: 'checkpoint', kind, step: info.step, path, writeMs }),
+      (error: unknown) => {
+        this.failure ??= error;
+      },
+    );
+    this.running.set(kind, save);
+  }
+
+  /** The copy of this kind may be overwritten again. */
+  private async idle(kind: CheckpointKind): Promise<void> {
+    await this.running.get(kind);
+    this.throwIfFailed();
+  }
+}
