@@ -2,7 +2,7 @@
 // the data follows from the step number and a resumed run continues exactly.
 
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
-import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
+import { createRandom } from '../random.js';
 
 export interface DataOrder {
   /** Sample indices of step `step` (from 1): batchSize of them; a batch may reach over the border of two epochs. */
@@ -37,7 +37,7 @@ export function createDataOrder(options: DataOrderOptions): DataOrder {
 function permutation({ samples, seed, shuffle }: DataOrderOptions, epoch: number): Int32Array {
   const order = Int32Array.from({ length: samples }, (_, i) => i);
   if (!shuffle) return order;
-  const random = xoroshiro128plus((seed ^ Math.imul(epoch + 1, 0x9e3779b1)) | 0);
+  const random = createRandom((seed ^ Math.imul(epoch + 1, 0x9e3779b1)) | 0);
   for (let i = samples - 1; i > 0; i--) {
     const j = uniformInt(random, 0, i);
     [order[i], order[j]] = [order[j], order[i]];
