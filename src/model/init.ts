@@ -1,11 +1,11 @@
 // The random start of a model.
 
-import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
+import { createRandom } from '../random.js';
 import type { ParameterTable } from './parameters.js';
 
 /** Fills the flat vector as the table says: the same numbers for the same seed, in table order. Gaps become 0. */
 export function initializeWeights(table: ParameterTable, seed: number, weights: Float32Array): void {
-  const random = xoroshiro128plus(seed);
+  const random = createRandom(seed);
   weights.fill(0);
   for (const { offset, length, init } of table.parameters) {
     if (init.kind === 'constant') {

@@ -8,27 +8,24 @@ export interface AdamWSettings {
   readonly weightDecay: number;
 }
 
-/** Settings of one step as f32 numbers in the order that both forms read: see AdamWStep. */
+/** What a step needs, as f32 numbers in the order that both forms read. */
 export type AdamWStep = Float32Array;
 
+/** Length of an AdamWStep. */
+export const ADAMW_STEP_LENGTH = 10;
+
 /**
- * Packs what a step needs: lr, beta1, beta2, eps, weightDecay, clip, 1/(1 - beta1^step), 1/(1 - beta2^step).
- * step counts from 1. `clip` is the factor on the gradient.
+ * lr, beta1, 1 - beta1, beta2, 1 - beta2, eps, 1 - lr * weightDecay, clip, 1/(1 - beta1^step), 1/(1 - beta2^step): each computed
+ * in f64 and rounded once. step counts from 1. `clip` is the factor on the gradient.
  */
 export function adamwStep(
-  settings: AdamWSettings,
+  { lr, beta1, beta2, eps, weightDecay }: AdamWSettings,
   step: number,
   clip: number,
-  into: Float32Array = new Float32Array(8),
+  into: Float32Array = new Float32Array(ADAMW_STEP_LENGTH),
 ): AdamWStep {
-  into[0] = settings.lr;
-  into[1] = settings.beta1;
-  into[2] = settings.beta2;
-  into[3] = settings.eps;
-  into[4] = settings.weightDecay;
-  into[5] = clip;
-  into[6] = 1 / (1 - settings.beta1 ** step);
-  into[7] = 1 / (1 - settings.beta2 ** step);
+  into.set([lr, beta1, 1 - beta1, beta2, 1 - beta2, eps, 1 - lr * weightDecay, clip]);
+  into.set([1 / (1 - beta1 ** step), 1 / (1 - beta2 ** step)], 8);
   return into;
 }
 
@@ -47,10 +44,7 @@ export function adamw(
   step: AdamWStep,
 ): void {
   const f = Math.fround;
-  const [lr, beta1, beta2, eps, weightDecay, clip, unbias1, unbias2] = step;
-  const new1 = f(1 - beta1);
-  const new2 = f(1 - beta2);
-  const keep = f(1 - f(lr * weightDecay));
+  const [lr, beta1, new1, beta2, new2, eps, keep, clip, unbias1, unbias2] = step;
   for (let i = begin; i < end; i++) {
     const grad = f(grads[i] * clip);
     const m1 = f(f(beta1 * m[i]) + f(new1 * grad));

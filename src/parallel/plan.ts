@@ -70,12 +70,12 @@ function listAll(batch: ArrayLike<number>): Entry[] {
 
 function mergeCopies(batch: ArrayLike<number>, corpus: CorpusViews): Entry[] {
   const bySample = new Map<number, Entry>();
-  Array.from(batch, (sample, key) => {
-    const first = corpus.distinctOf[sample];
+  for (let key = 0; key < batch.length; key++) {
+    const first = corpus.distinctOf[batch[key]];
     const seen = bySample.get(first);
     if (seen) seen.copies++;
     else bySample.set(first, { sample: first, key, copies: 1 });
-  });
+  }
   return [...bySample.values()];
 }
 

@@ -4,7 +4,7 @@ import { attachCorpus, type CorpusViews } from '../data/corpus.js';
 import type { TrainingEngine } from '../engine/engine.js';
 import { createTrainingEngine } from '../engine/select.js';
 import { createParameterTable } from '../model/parameters.js';
-import { adamwStep } from '../optim/adamw.js';
+import { ADAMW_STEP_LENGTH, adamwStep } from '../optim/adamw.js';
 import { createOptimizerKernels, type OptimizerKernels } from '../optim/kernels.js';
 import { clipFactor, gradientNorm, NORM_BLOCK } from '../optim/reduce.js';
 import { type Arena, attachArena } from './arena.js';
@@ -52,7 +52,7 @@ export function createWorker(setup: WorkerSetup): (task: WorkerTask) => WorkerRe
     pack: createPacker(setup.capacity),
     train: { corpus: attachCorpus(setup.train.corpus), board: attachBoard(setup.train.board) },
     evaluation: { corpus: attachCorpus(setup.evaluation.corpus), board: attachBoard(setup.evaluation.board) },
-    adamw: new Float32Array(8),
+    adamw: new Float32Array(ADAMW_STEP_LENGTH),
   };
   return (task) => {
     const clock: Clock = {
