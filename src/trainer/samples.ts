@@ -1,16 +1,25 @@
 // Greedy answers of the present model to a few validation prompts, so that one sees it learn to speak.
 
 import type { Row } from '../data/jsonl.js';
+import { formatPrompt } from '../data/template.js';
 import type { InferenceEngine } from '../engine/engine.js';
 import { generate } from '../sampling/generate.js';
 import { DEFAULT_GENERATE_OPTIONS } from '../sampling/options.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import type { SamplesEvent } from './events.js';
 
-/** A few rows with distinct answers, spread over the file: the same for every evaluation. */
-export function chooseSamples(rows: readonly Row[], count: number): Row[] {
+/** Characters that a dashboard can show. */
+const LONGEST_PROMPT = 30;
+
+/** A few short questions with distinct answers, spread over the file: the same for every evaluation. */
+export function chooseSamples(rows: readonly Row[], count: number, tokenizer: Tokenizer, seqLen: number): Row[] {
   const byAnswer = new Map(rows.map((row) => [row.completion, row]));
-  const distinct = [...byAnswer.values()].filter((row) => !row.prompt.includes('\n'));
+  const distinct = [...byAnswer.values()].filter(
+    ({ prompt }) =>
+      !prompt.includes('\n') &&
+      prompt.length <= LONGEST_PROMPT &&
+      tokenizer.encode(formatPrompt(prompt), { special: true }).length < seqLen,
+  );
   const stride = Math.max(1, Math.floor(distinct.length / count));
   return distinct.filter((_, i) => i % stride === 0).slice(0, count);
 }

@@ -130,7 +130,7 @@ class Run {
       weights: arena.weights,
       packed: arena.packed,
     });
-    this.samples = inputs.samplePrompts > 0 ? chooseSamples(inputs.validationRows, inputs.samplePrompts) : [];
+    this.samples = chooseSamples(inputs.validationRows, inputs.samplePrompts, tokenizer, seqLen);
     control.activities = () => this.coordinator.activities();
   }
 
