@@ -497,7 +497,8 @@ static napi_value reduce(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/* adamw(weights, grads, m, v, begin, end, settings): settings = lr, beta1, beta2, eps, weightDecay, clip, unbias1, unbias2. */
+/* adamw(weights, grads, m, v, begin, end, settings): settings in the order of
+ * struct adamw. */
 static napi_value adamw(napi_env env, napi_callback_info info) {
   napi_value argv[7];
   struct view arrays[4], settings;
@@ -511,9 +512,9 @@ static napi_value adamw(napi_env env, napi_callback_info info) {
     return NULL;
   for (int i = 0; i < 4; i++)
     if (begin > end || end > arrays[i].length) return fail(env, "adamw: the range doesn't fit the arrays");
-  if (settings.length != 8) return fail(env, "adamw: expected 8 settings");
+  if (settings.length != 10) return fail(env, "adamw: expected 10 settings");
   const float *s = settings.data;
-  const struct adamw a = {s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7]};
+  const struct adamw a = {s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9]};
   fastest_exact()->adamw((float *)arrays[0].data + begin, (float *)arrays[1].data + begin, (float *)arrays[2].data + begin,
               (float *)arrays[3].data + begin, end - begin, &a);
   return NULL;

@@ -38,16 +38,14 @@ static void reduce(float *grads, size_t slots, size_t stride, size_t begin, size
 
 static void adamw(float *restrict w, const float *restrict g, float *restrict m, float *restrict v, size_t n,
                  const struct adamw *a) {
-  const float keep1 = a->beta1, keep2 = a->beta2, new1 = 1.0f - keep1, new2 = 1.0f - keep2;
-  const float decay = 1.0f - a->lr * a->weight_decay, lr = a->lr, eps = a->eps, clip = a->clip;
-  const float unbias1 = a->unbias1, unbias2 = a->unbias2;
+  const struct adamw s = *a; /* a copy that the stores below can't change */
   for (size_t i = 0; i < n; i++) {
-    const float grad = g[i] * clip;
-    const float m1 = keep1 * m[i] + new1 * grad;
-    const float v1 = keep2 * v[i] + new2 * (grad * grad);
+    const float grad = g[i] * s.clip;
+    const float m1 = s.beta1 * m[i] + s.new1 * grad;
+    const float v1 = s.beta2 * v[i] + s.new2 * (grad * grad);
     m[i] = m1;
     v[i] = v1;
-    w[i] = w[i] * decay - lr * (m1 * unbias1 / (sqrtf(v1 * unbias2) + eps));
+    w[i] = w[i] * s.keep - s.lr * (m1 * s.unbias1 / (sqrtf(v1 * s.unbias2) + s.eps));
   }
 }
 

@@ -6,9 +6,10 @@
 #include <stddef.h>
 
 struct adamw {
-  float lr, beta1, beta2, eps, weight_decay;
-  float clip;                    /* factor on the gradient */
-  float unbias1, unbias2;        /* 1 / (1 - beta^step) */
+  float lr, beta1, new1, beta2, new2, eps; /* new = 1 - beta */
+  float keep;                              /* 1 - lr * weight decay */
+  float clip;                              /* factor on the gradient */
+  float unbias1, unbias2;                  /* 1 / (1 - beta^step) */
 };
 
 struct exact_kernels {

@@ -1,26 +1,27 @@
 // The training run: an async generator of events. Prints nothing; whoever iterates decides what is shown and recorded.
 // The run advances only while somebody takes its events.
 
+import { join } from 'node:path';
 import { collectWeights } from '../checkpoint/fit.js';
 import type { CheckpointInfo } from '../checkpoint/info.js';
 import { loadCheckpoint } from '../checkpoint/load.js';
-import type { TrainingState } from '../checkpoint/training-state.js';
 import type { Config } from '../config/config.js';
 import type { Corpus } from '../data/corpus.js';
 import type { Row } from '../data/jsonl.js';
 import { createDataOrder, type DataOrder } from '../data/order.js';
 import type { InferenceEngine } from '../engine/engine.js';
-import { createLiveInference, describeEngine, type EngineSelection } from '../engine/select.js';
-import { trainingFlops } from '../model/flops.js';
+import { createLiveInference, type EngineSelection } from '../engine/select.js';
 import { createParameterTable, type ParameterTable } from '../model/parameters.js';
 import type { ModelShape } from '../model/shape.js';
+import type { NamedWeights } from '../model/weights.js';
 import { learningRate } from '../optim/schedule.js';
-import { Coordinator, type StepResult } from '../parallel/coordinator.js';
-import type { WorkerReport } from '../parallel/tasks.js';
+import { Coordinator } from '../parallel/coordinator.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { CheckpointWriter } from './checkpoint-writer.js';
 import { RunControl } from './control.js';
-import type { EndEvent, EvaluationEvent, StartEvent, StepEvent, TrainEvent } from './events.js';
+import type { EndEvent, TrainEvent } from './events.js';
+import { checkpointInfo, createProgress, fingerprintsOf, resumeProgress, trainingState } from './progress.js';
+import { endEvent, startEvent, stepEvent } from './report.js';
 import { answer, answerSamples, chooseSamples } from './samples.js';
 import { loadStart } from './start-state.js';
 
@@ -82,17 +83,8 @@ class Run {
   /** Events that happened beside the loop, e.g. a checkpoint that has reached the disk. */
   private readonly aside: TrainEvent[] = [];
 
-  private step = 0;
-  private bestEvalLoss: number | null = null;
-  private bestStep: number | null = null;
-  private evaluationsWithoutImprovement = 0;
-  private lastEvaluation: { step: number; loss: number } | null = null;
-  private trainLoss: number | null = null;
-  private nonFiniteSteps = 0;
+  private readonly progress = createProgress();
   private savedStep = -1;
-  private elapsedMs = 0;
-  private stepTimes: number[] = [];
-  private tokensSeen = 0;
 
   constructor(
     private readonly inputs: TrainInputs,
@@ -138,12 +130,12 @@ class Run {
     const { maxSteps } = this.inputs.config.training;
     try {
       await this.prepare();
-      yield this.startEvent();
+      yield startEvent(this.inputs, this.shape, this.table.count, this.progress);
       let reason: EndEvent['reason'] = 'done';
-      while (this.step < maxSteps) {
+      while (this.progress.step < maxSteps) {
         yield* this.serveRequests();
         if (this.control.stopRequested) reason = 'stopped';
-        else if (this.nonFiniteSteps >= NON_FINITE_LIMIT) reason = 'diverged';
+        else if (this.progress.nonFiniteSteps >= NON_FINITE_LIMIT) reason = 'diverged';
         else if (this.isOutOfPatience()) reason = 'early-stopping';
         if (reason !== 'done') break;
         yield* this.trainStep();
@@ -158,18 +150,11 @@ class Run {
   }
 
   private async prepare(): Promise<void> {
-    const { config, resume, train, validation, tokenizer } = this.inputs;
-    const fingerprints = {
-      data: `${train.fingerprint}-${validation.fingerprint}`,
-      tokenizer: tokenizer.fingerprint,
-    };
-    const state = await loadStart(config, resume, fingerprints, this.table, this.coordinator.arena);
+    const { config, resume } = this.inputs;
+    const state = await loadStart(config, resume, fingerprintsOf(this.inputs), this.table, this.coordinator.arena);
     if (state) {
-      this.step = state.step;
+      resumeProgress(this.progress, state);
       this.savedStep = state.step;
-      this.bestEvalLoss = state.bestEvalLoss;
-      this.bestStep = state.bestStep;
-      this.evaluationsWithoutImprovement = state.evaluationsWithoutImprovement;
     }
     await this.coordinator.refresh();
   }
@@ -177,7 +162,7 @@ class Run {
   /** One optimizer step over the next batch. */
   private async *trainStep(): AsyncGenerator<TrainEvent, void> {
     const { model, training } = this.inputs.config;
-    const step = this.step + 1;
+    const step = this.progress.step + 1;
     const lr = learningRate(training, step);
     const started = performance.now();
     const result = await this.coordinator.step(this.order.batch(step), {
@@ -188,18 +173,20 @@ class Run {
       adamw: { ...training, lr },
     });
     const stepMs = performance.now() - started;
-    this.step = step;
-    this.elapsedMs += stepMs;
-    this.stepTimes.push(stepMs);
-    this.tokensSeen += result.plan.tokens;
-    yield this.stepEvent(result, lr, stepMs);
+    const { progress } = this;
+    progress.step = step;
+    progress.elapsedMs += stepMs;
+    progress.stepTimes.push(stepMs);
+    progress.tokensSeen += result.plan.tokens;
+    const epoch = this.order.epoch(step);
+    yield stepEvent(this.inputs.train, this.shape, progress, { ...result, epoch, lr, stepMs });
 
     if (Number.isFinite(result.loss) && Number.isFinite(result.gradNorm)) {
-      this.trainLoss = result.loss;
-      this.nonFiniteSteps = 0;
+      progress.trainLoss = result.loss;
+      progress.nonFiniteSteps = 0;
       return;
     }
-    this.nonFiniteSteps++;
+    progress.nonFiniteSteps++;
     yield {
       type: 'notice',
       level: 'warning',
@@ -211,32 +198,33 @@ class Run {
   /** What is due after a step: evaluation, checkpoints. */
   private async *afterStep(): AsyncGenerator<TrainEvent, void> {
     const { evalInterval, saveInterval } = this.inputs.config.training;
-    if (this.step % evalInterval === 0) yield* this.evaluate();
-    if (this.step % saveInterval === 0) await this.saveLast();
+    if (this.progress.step % evalInterval === 0) yield* this.evaluate();
+    if (this.progress.step % saveInterval === 0 && this.progress.nonFiniteSteps === 0) await this.saveLast();
     yield* this.drain();
   }
 
   private async *evaluate(): AsyncGenerator<TrainEvent, void> {
-    if (this.lastEvaluation?.step === this.step) return;
+    const { progress } = this;
+    const { step } = progress;
+    if (progress.lastEvaluation?.step === step) return;
     const started = performance.now();
     const evalLoss = await this.coordinator.evaluate();
     const evalMs = performance.now() - started;
-    this.elapsedMs += evalMs;
-    this.lastEvaluation = { step: this.step, loss: evalLoss };
-    const isBest = evalLoss < (this.bestEvalLoss ?? Number.POSITIVE_INFINITY);
+    progress.elapsedMs += evalMs;
+    progress.lastEvaluation = { step, loss: evalLoss };
+    const isBest = evalLoss < (progress.bestEvalLoss ?? Number.POSITIVE_INFINITY);
     if (isBest) {
-      this.bestEvalLoss = evalLoss;
-      this.bestStep = this.step;
-      this.evaluationsWithoutImprovement = 0;
+      progress.bestEvalLoss = evalLoss;
+      progress.bestStep = step;
+      progress.evaluationsWithoutImprovement = 0;
       await this.writer.saveBest(this.info());
     } else {
-      this.evaluationsWithoutImprovement++;
+      progress.evaluationsWithoutImprovement++;
     }
-    const bestEvalLoss = this.bestEvalLoss ?? evalLoss;
-    yield { type: 'evaluation', step: this.step, evalLoss, bestEvalLoss, isBest, evalMs } satisfies EvaluationEvent;
+    yield { type: 'evaluation', step, evalLoss, bestEvalLoss: progress.bestEvalLoss ?? evalLoss, isBest, evalMs };
     if (this.samples.length > 0) {
       const items = await answerSamples(this.samples, this.inference, this.inputs.tokenizer);
-      yield { type: 'samples', step: this.step, items };
+      yield { type: 'samples', step, items };
     }
   }
 
@@ -250,7 +238,7 @@ class Run {
       const workers = this.control.takeWorkers();
       if (workers !== null && workers !== this.coordinator.workers) {
         await this.coordinator.resize(workers);
-        yield this.notice(`${workers} workers from step ${this.step + 1} on`);
+        yield this.notice(`${workers} workers from step ${this.progress.step + 1} on`);
       }
       if (this.control.take('evaluateRequested')) yield* this.evaluate();
       if (this.control.take('saveRequested')) await this.saveLast();
@@ -260,36 +248,34 @@ class Run {
 
   private async *finish(reason: EndEvent['reason']): AsyncGenerator<TrainEvent, void> {
     if (reason === 'done') yield* this.evaluate();
-    await this.saveLast();
-    const isBestKnown = this.writer.bestWeights !== null || this.bestStep !== null;
-    if (this.step > 0) {
-      if (isBestKnown) {
-        const { weights, info } = await this.bestModel();
-        await this.writer.saveQuantized(info, weights);
-      } else {
-        await this.writer.saveQuantized(this.info(), collectWeights(this.coordinator.arena.weights, this.table));
-      }
-    }
+    // What diverged isn't worth keeping: the last checkpoint before it stays.
+    if (reason !== 'diverged') await this.saveLast();
+    const model = await this.modelToQuantize(reason);
+    if (model) await this.writer.saveQuantized(model.info, model.weights);
     await this.writer.finish();
     yield* this.drain();
-    yield this.endEvent(reason);
+    yield endEvent(this.progress, reason);
   }
 
-  /** The weights of the best evaluation: in memory, or of an earlier session's `best` on disk. */
-  private async bestModel(): Promise<{
-    weights: Awaited<ReturnType<typeof loadCheckpoint>>['tensors'];
-    info: CheckpointInfo;
-  }> {
+  /** The weights of the best evaluation, of this process or of the one it resumed; before any, the present ones. */
+  private async modelToQuantize(
+    reason: EndEvent['reason'],
+  ): Promise<{ weights: NamedWeights; info: CheckpointInfo } | null> {
+    const { bestStep, bestEvalLoss, step } = this.progress;
     const weights = this.writer.bestWeights;
-    if (weights) return { weights, info: { ...this.info(), step: this.bestStep!, evalLoss: this.bestEvalLoss } };
-    const { tensors, info } = await loadCheckpoint(`${this.inputs.config.training.saveDir}/best`);
-    return { weights: tensors, info };
+    if (weights) return { weights, info: { ...this.info(), step: bestStep!, evalLoss: bestEvalLoss } };
+    if (bestStep !== null) {
+      const { tensors, info } = await loadCheckpoint(join(this.inputs.config.training.saveDir, 'best'));
+      return { weights: tensors, info };
+    }
+    if (step === 0 || reason === 'diverged') return null;
+    return { weights: collectWeights(this.coordinator.arena.weights, this.table), info: this.info() };
   }
 
   private async saveLast(): Promise<void> {
-    if (this.savedStep === this.step) return;
-    this.savedStep = this.step;
-    await this.writer.saveLast(this.info(), this.state());
+    if (this.savedStep === this.progress.step) return;
+    this.savedStep = this.progress.step;
+    await this.writer.saveLast(this.info(), trainingState(this.inputs, this.progress));
   }
 
   private *drain(): Generator<TrainEvent, void> {
@@ -299,113 +285,14 @@ class Run {
 
   private isOutOfPatience(): boolean {
     const { earlyStoppingPatience } = this.inputs.config.training;
-    return earlyStoppingPatience > 0 && this.evaluationsWithoutImprovement >= earlyStoppingPatience;
+    return earlyStoppingPatience > 0 && this.progress.evaluationsWithoutImprovement >= earlyStoppingPatience;
   }
 
   private info(): CheckpointInfo {
-    const evalLoss = this.lastEvaluation?.step === this.step ? this.lastEvaluation.loss : null;
-    return {
-      step: this.step,
-      trainLoss: this.trainLoss,
-      evalLoss,
-      vocabSize: this.shape.vocabSize,
-      config: this.inputs.configRecord,
-    };
-  }
-
-  private state(): TrainingState {
-    const { train, validation, tokenizer, config } = this.inputs;
-    return {
-      step: this.step,
-      position: this.step * config.training.batchSize,
-      seed: config.training.seed,
-      bestEvalLoss: this.bestEvalLoss,
-      bestStep: this.bestStep,
-      evaluationsWithoutImprovement: this.evaluationsWithoutImprovement,
-      dataFingerprint: `${train.fingerprint}-${validation.fingerprint}`,
-      tokenizerFingerprint: tokenizer.fingerprint,
-    };
+    return checkpointInfo(this.progress, this.shape.vocabSize, this.inputs.configRecord);
   }
 
   private notice(message: string): TrainEvent {
-    return { type: 'notice', level: 'info', step: this.step, message };
-  }
-
-  private startEvent(): StartEvent {
-    const { config, selection, train, validation, workers } = this.inputs;
-    const { batchSize, microBatch, maxSteps, warmupSteps, evalInterval, saveDir } = config.training;
-    return {
-      type: 'start',
-      shape: this.shape,
-      parameterCount: this.table.count,
-      engine: { ...describeEngine(selection), precision: selection.precision },
-      workers,
-      saveDir,
-      batchSize,
-      microBatches: batchSize / microBatch,
-      maxSteps,
-      warmupSteps,
-      evalInterval,
-      stepsPerEpoch: train.count / batchSize,
-      startStep: this.step,
-      trainSamples: train.count,
-      trainDistinct: train.distinctCount,
-      truncated: train.truncated,
-      valSamples: validation.count,
-      bestEvalLoss: this.bestEvalLoss,
-      peakGflops: null,
-    };
-  }
-
-  private stepEvent({ plan, loss, gradNorm, reports }: StepResult, lr: number, stepMs: number): StepEvent {
-    const { train } = this.inputs;
-    const flops = plan.samples.reduce((sum, sample) => {
-      const tokens = train.starts[sample + 1] - train.starts[sample];
-      return sum + trainingFlops(this.shape, { tokens, scored: tokens - train.firstScoredRow[sample] });
-    }, 0);
-    const mean = (of: (report: WorkerReport) => number) => reports.reduce((n, r) => n + of(r), 0) / reports.length;
-    return {
-      type: 'step',
-      step: this.step,
-      epoch: this.order.epoch(this.step),
-      loss,
-      lr,
-      gradNorm,
-      tokens: plan.tokens,
-      computedTokens: plan.computedTokens,
-      flops,
-      stepMs,
-      elapsedMs: this.elapsedMs,
-      phases: {
-        forward: mean((r) => r.forwardMs),
-        backward: mean((r) => r.backwardMs),
-        reduce: mean((r) => r.reduceMs),
-        update: mean((r) => r.updateMs),
-        wait: mean((r) => r.waitMs),
-      },
-      workers: reports.map((r) => ({
-        rank: r.rank,
-        tokens: r.tokens,
-        microBatches: r.microBatches,
-        busy: (r.forwardMs + r.backwardMs + r.reduceMs + r.updateMs) / stepMs,
-        wait: r.waitMs / stepMs,
-      })),
-    };
-  }
-
-  private endEvent(reason: EndEvent['reason']): EndEvent {
-    const times = [...this.stepTimes].sort((a, b) => a - b);
-    const stepTotal = times.reduce((sum, ms) => sum + ms, 0);
-    return {
-      type: 'end',
-      reason,
-      step: this.step,
-      trainLoss: this.trainLoss,
-      bestEvalLoss: this.bestEvalLoss,
-      lastEvalLoss: this.lastEvaluation?.loss ?? null,
-      elapsedMs: this.elapsedMs,
-      medianStepMs: times.length > 0 ? times[times.length >> 1] : null,
-      tokensPerSec: times.length > 0 ? (this.tokensSeen / stepTotal) * 1000 : null,
-    };
+    return { type: 'notice', level: 'info', step: this.progress.step, message };
   }
 }

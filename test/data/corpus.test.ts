@@ -38,6 +38,10 @@ test('corpus: samples that are cut at different tokens are not equal', () => {
   const corpus = createCorpus([row('a', 'xy'), row('a', 'xz'), row('a', 'x')], tokenizer, seqLen);
   assert.deepEqual(corpus.tokens.subarray(0, seqLen), corpus.tokens.subarray(seqLen, 2 * seqLen));
   assert.deepEqual([...corpus.distinctOf], [0, 1, 2]);
+  const fingerprints = ['xy', 'xz', 'x'].map(
+    (answer) => createCorpus([row('a', answer)], tokenizer, seqLen).fingerprint,
+  );
+  assert.equal(new Set(fingerprints).size, 3);
 });
 
 test('corpus: counts the samples that were cut', () => {

@@ -1,0 +1,76 @@
+// How far a run has come: what the loop keeps between two steps, and what checkpoints record of it.
+
+import type { CheckpointInfo } from '../checkpoint/info.js';
+import type { TrainingState } from '../checkpoint/training-state.js';
+import type { TrainInputs } from './trainer.js';
+
+export interface Progress {
+  /** Finished steps, those of the run that was resumed included. */
+  step: number;
+  bestEvalLoss: number | null;
+  bestStep: number | null;
+  evaluationsWithoutImprovement: number;
+  /** Of this process. */
+  lastEvaluation: { readonly step: number; readonly loss: number } | null;
+  /** Of the last step whose loss was finite, in this process. */
+  trainLoss: number | null;
+  /** In a row, up to now. */
+  nonFiniteSteps: number;
+  /** Time in steps and evaluations of this process. */
+  elapsedMs: number;
+  readonly stepTimes: number[];
+  tokensSeen: number;
+}
+
+export function createProgress(): Progress {
+  return {
+    step: 0,
+    bestEvalLoss: null,
+    bestStep: null,
+    evaluationsWithoutImprovement: 0,
+    lastEvaluation: null,
+    trainLoss: null,
+    nonFiniteSteps: 0,
+    elapsedMs: 0,
+    stepTimes: [],
+    tokensSeen: 0,
+  };
+}
+
+/** Takes over where an earlier run stopped. */
+export function resumeProgress(progress: Progress, state: TrainingState): void {
+  progress.step = state.step;
+  progress.bestEvalLoss = state.bestEvalLoss;
+  progress.bestStep = state.bestStep;
+  progress.evaluationsWithoutImprovement = state.evaluationsWithoutImprovement;
+}
+
+/** Data and tokenizer of a run: a resumed run must have the same. */
+export function fingerprintsOf({ train, validation, tokenizer }: TrainInputs) {
+  return { data: `${train.fingerprint}-${validation.fingerprint}`, tokenizer: tokenizer.fingerprint };
+}
+
+/** What a checkpoint of the present weights says of them. */
+export function checkpointInfo(
+  { step, trainLoss, lastEvaluation }: Progress,
+  vocabSize: number,
+  config: CheckpointInfo['config'],
+): CheckpointInfo {
+  const evalLoss = lastEvaluation?.step === step ? lastEvaluation.loss : null;
+  return { step, trainLoss, evalLoss, vocabSize, config };
+}
+
+export function trainingState(inputs: TrainInputs, progress: Progress): TrainingState {
+  const { batchSize, seed } = inputs.config.training;
+  const fingerprints = fingerprintsOf(inputs);
+  return {
+    step: progress.step,
+    position: progress.step * batchSize,
+    seed,
+    bestEvalLoss: progress.bestEvalLoss,
+    bestStep: progress.bestStep,
+    evaluationsWithoutImprovement: progress.evaluationsWithoutImprovement,
+    dataFingerprint: fingerprints.data,
+    tokenizerFingerprint: fingerprints.tokenizer,
+  };
+}

@@ -1,0 +1,104 @@
+// The events that tell of a run's start, steps and end, out of what the loop knows.
+
+import type { CorpusViews } from '../data/corpus.js';
+import { describeEngine } from '../engine/select.js';
+import { trainingFlops } from '../model/flops.js';
+import type { ModelShape } from '../model/shape.js';
+import type { StepResult } from '../parallel/coordinator.js';
+import type { WorkerReport } from '../parallel/tasks.js';
+import type { EndEvent, StartEvent, StepEvent } from './events.js';
+import type { Progress } from './progress.js';
+import type { TrainInputs } from './trainer.js';
+
+export function startEvent(
+  { config, selection, train, validation, workers }: TrainInputs,
+  shape: ModelShape,
+  parameterCount: number,
+  progress: Progress,
+): StartEvent {
+  const { batchSize, microBatch, maxSteps, warmupSteps, evalInterval, saveDir } = config.training;
+  return {
+    type: 'start',
+    shape,
+    parameterCount,
+    engine: { ...describeEngine(selection), precision: selection.precision },
+    workers,
+    saveDir,
+    batchSize,
+    microBatches: batchSize / microBatch,
+    maxSteps,
+    warmupSteps,
+    evalInterval,
+    stepsPerEpoch: train.count / batchSize,
+    startStep: progress.step,
+    trainSamples: train.count,
+    trainDistinct: train.distinctCount,
+    truncated: train.truncated,
+    valSamples: validation.count,
+    bestEvalLoss: progress.bestEvalLoss,
+    peakGflops: null,
+  };
+}
+
+export interface FinishedStep extends StepResult {
+  readonly epoch: number;
+  readonly lr: number;
+  readonly stepMs: number;
+}
+
+export function stepEvent(
+  train: CorpusViews,
+  shape: ModelShape,
+  progress: Progress,
+  finished: FinishedStep,
+): StepEvent {
+  const { plan, loss, gradNorm, reports, epoch, lr, stepMs } = finished;
+  const flops = plan.samples.reduce((sum, sample) => {
+    const tokens = train.starts[sample + 1] - train.starts[sample];
+    return sum + trainingFlops(shape, { tokens, scored: tokens - train.firstScoredRow[sample] });
+  }, 0);
+  const mean = (of: (report: WorkerReport) => number) => reports.reduce((n, r) => n + of(r), 0) / reports.length;
+  return {
+    type: 'step',
+    step: progress.step,
+    epoch,
+    loss,
+    lr,
+    gradNorm,
+    tokens: plan.tokens,
+    computedTokens: plan.computedTokens,
+    flops,
+    stepMs,
+    elapsedMs: progress.elapsedMs,
+    phases: {
+      forward: mean((r) => r.forwardMs),
+      backward: mean((r) => r.backwardMs),
+      reduce: mean((r) => r.reduceMs),
+      update: mean((r) => r.updateMs),
+      wait: mean((r) => r.waitMs),
+    },
+    workers: reports.map((r) => ({
+      rank: r.rank,
+      tokens: r.tokens,
+      microBatches: r.microBatches,
+      busy: (r.forwardMs + r.backwardMs + r.reduceMs + r.updateMs) / stepMs,
+      wait: r.waitMs / stepMs,
+    })),
+  };
+}
+
+export function endEvent(progress: Progress, reason: EndEvent['reason']): EndEvent {
+  const times = [...progress.stepTimes].sort((a, b) => a - b);
+  const stepTotal = times.reduce((sum, ms) => sum + ms, 0);
+  return {
+    type: 'end',
+    reason,
+    step: progress.step,
+    trainLoss: progress.trainLoss,
+    bestEvalLoss: progress.bestEvalLoss,
+    lastEvalLoss: progress.lastEvaluation?.loss ?? null,
+    elapsedMs: progress.elapsedMs,
+    medianStepMs: times.length > 0 ? times[times.length >> 1] : null,
+    tokensPerSec: times.length > 0 ? (progress.tokensSeen / stepTotal) * 1000 : null,
+  };
+}

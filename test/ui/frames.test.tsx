@@ -1,0 +1,102 @@
+// Whole frames as Ink shows them, against stored ones. UPDATE_FRAMES=1 writes them anew; look at them before you commit.
+
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { afterEach, test } from 'node:test';
+import { cleanup, render } from 'ink-testing-library';
+import { buildFrame } from '../../src/ui/frame.js';
+import { InkFrame } from '../../src/ui/ink-frame.js';
+import type { PanelContext } from '../../src/ui/panels/panel.js';
+import { fixture } from '../helpers/paths.js';
+import { record } from './recording.js';
+import { type ContextOptions, contextAfter } from './view.js';
+
+afterEach(cleanup);
+
+const recording = record({ steps: 1024 });
+const early = record({ steps: 230 });
+
+/** The frame as it leaves Ink, free columns at the right cut off. */
+function inkFrame(context: PanelContext, columns: number, rows: number): string {
+  const tree = (
+    <InkFrame
+      rows={buildFrame(context, { columns, rows })}
+      columns={columns}
+      onKey={() => undefined}
+      onUnmount={() => undefined}
+    />
+  );
+  const { stdout, rerender, lastFrame } = render(<InkFrame rows={['']} columns={1} onKey={noKey} onUnmount={noKey} />);
+  // The library's terminal is always 100 columns wide; ours is as wide as the test says.
+  Object.defineProperty(stdout, 'columns', { get: () => columns });
+  rerender(tree);
+  return lastFrame() ?? '';
+}
+
+function noKey(): void {}
+
+function matchesStored(name: string, frame: string): void {
+  const path = fixture(`ui/${name}.txt`);
+  if (process.env.UPDATE_FRAMES === '1') writeFileSync(path, `${frame}\n`);
+  assert.equal(`${frame}\n`, readFileSync(path, 'utf8'));
+}
+
+const cases: [name: string, columns: number, rows: number, options?: ContextOptions][] = [
+  ['running-40x12', 40, 12],
+  ['running-80x24', 80, 24],
+  ['running-120x40', 120, 40],
+  ['running-200x50', 200, 50],
+  ['running-60x50', 60, 50],
+  ['loss-enlarged-80x24', 80, 24, { ui: { enlarged: 'loss', scale: 'linear' } }],
+  ['workers-enlarged-100x40', 100, 40, { ui: { enlarged: 'workers' } }],
+  ['help-80x24', 80, 24, { ui: { isHelpOpen: true }, canAsk: true }],
+  ['stopping-frozen-80x24', 80, 24, { ui: { quit: 'stopping', isFrozen: true } }],
+  [
+    'asked-80x24',
+    80,
+    24,
+    { canAsk: true, ui: { ask: { phase: 'answered', prompt: '什么是RoPE？', answer: '不知道。' } } },
+  ],
+  ['too-small-30x8', 30, 8],
+];
+
+for (const [name, columns, rows, options] of cases) {
+  test(`dashboard: shows the stored frame ${name}`, () => {
+    matchesStored(name, inkFrame(contextAfter(recording, options), columns, rows));
+  });
+}
+
+test('dashboard: shows wrong answers with what was expected', () => {
+  matchesStored('samples-enlarged-80x24', inkFrame(contextAfter(early, { ui: { enlarged: 'samples' } }), 80, 24));
+});
+
+test('dashboard: shows the frame before the first event', () => {
+  matchesStored('preparing-80x24', inkFrame(contextAfter([]), 80, 24));
+});
+
+test('dashboard: shows the frame after the end', () => {
+  matchesStored('done-80x24', inkFrame(contextAfter(record({ hasEnd: true })), 80, 24));
+});
+
+test('dashboard: colours change nothing but colour', () => {
+  const codes = new RegExp(`${String.fromCharCode(27)}\\[\\d+m`, 'g');
+  for (const [columns, rows] of [
+    [40, 12],
+    [80, 24],
+    [120, 40],
+    [200, 50],
+  ]) {
+    const plain = buildFrame(contextAfter(recording), { columns, rows });
+    const coloured = buildFrame(contextAfter(recording, { hasColour: true }), { columns, rows });
+    assert.match(coloured.join('\n'), codes);
+    assert.deepEqual(
+      coloured.map((row) => row.replace(codes, '')),
+      plain,
+    );
+  }
+});
+
+test('dashboard: without colour a frame contains no escape sequence', () => {
+  const frame = inkFrame(contextAfter(recording, { ui: { quit: 'stopping' } }), 120, 40);
+  assert.ok(!frame.includes(String.fromCharCode(27)));
+});
