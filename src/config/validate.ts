@@ -1,0 +1,163 @@
+// Why a key is refused. Takes plain values in YAML spelling and knows where each came from (file and line, or flag),
+// so that the message can say where to mend it. Every mistake is reported, not just the first.
+
+import type { z } from 'zod';
+import { ConfigError } from '../errors.js';
+import { isSectionName, LEAVES, listOf, SCHEMA, SECTIONS, type YamlConfig } from './keys.js';
+import { suggestKey } from './suggest.js';
+import { describeValue, isMapping } from './yaml.js';
+
+/** Dotted path of a key (or section) -> where it was set, e.g. `config.yaml line 12` or `--threads`. */
+export type Origins = ReadonlyMap<string, string>;
+
+export interface Problem {
+  /** Where the mistake stands. */
+  readonly where: string;
+  readonly what: string;
+  /** What to do about it; made only for the problems that are shown, since looking for the nearest key takes a while. */
+  readonly fix: () => string;
+}
+
+/** `source` stands in where `origins` has no entry. Throws one ConfigError that lists every problem. */
+export function validate(values: Readonly<Record<string, unknown>>, origins: Origins, source: string): YamlConfig {
+  const result = SCHEMA.safeParse(values);
+  const problems = result.success
+    ? crossProblems(result.data, origins, source)
+    : result.error.issues.flatMap((issue) => issueProblems(issue, values, origins, source));
+  throwIfAny(problems);
+  return result.data as YamlConfig;
+}
+
+const MAX_REPORTED = 10;
+
+export function throwIfAny(problems: readonly Problem[]): void {
+  if (problems.length === 0) return;
+  if (problems.length === 1) throw new ConfigError(`${problems[0].where}: ${problems[0].what}\n  ${problems[0].fix()}`);
+  const shown = problems
+    .slice(0, MAX_REPORTED)
+    .map((problem) => `  ${problem.where}: ${problem.what} ${problem.fix()}`);
+  const more = problems.length > MAX_REPORTED ? [`  ... and ${problems.length - MAX_REPORTED} more.`] : [];
+  throw new ConfigError([`${problems.length} mistakes in the configuration.`, ...shown, ...more].join('\n'));
+}
+
+export function unknownKeyProblem(path: string, where: string): Problem {
+  return { where, what: `unknown key ${path}.`, fix: () => suggestKey(path) };
+}
+
+function issueProblems(
+  issue: z.core.$ZodIssue,
+  values: Readonly<Record<string, unknown>>,
+  origins: Origins,
+  source: string,
+): Problem[] {
+  const path = issue.path.join('.');
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => {
+      const keyPath = path === '' ? key : `${path}.${key}`;
+      return unknownKeyProblem(keyPath, origins.get(keyPath) ?? source);
+    });
+  }
+  const where = origins.get(path) ?? source;
+  const given = issue.path.reduce<unknown>((at, key) => (isMapping(at) ? at[String(key)] : undefined), values);
+  if (isSectionName(path)) {
+    const keys = Object.keys(SECTIONS[path]);
+    const what = `${path} is ${describeValue(given)}; expected a section of keys.`;
+    const fix = `Put its keys below it, indented by two spaces, each with a colon and a space: ${listOf(keys, 'and')}.`;
+    return [{ where, what, fix: () => fix }];
+  }
+  return [wrongValueProblem(path, given, where)];
+}
+
+function wrongValueProblem(path: string, given: unknown, where: string): Problem {
+  const schema = LEAVES.get(path) as z.ZodType;
+  const fallback = JSON.stringify(schema.parse(undefined)).replaceAll('"', '');
+  return {
+    where,
+    what: `${path} is ${describeValue(given)}; expected ${schema.description}.`,
+    fix: () => `${adviceFor(schema, given)}The default is ${fallback}.`,
+  };
+}
+
+function adviceFor(schema: z.ZodType, given: unknown): string {
+  if (given === null) return 'Give a value, or leave the key out. ';
+  if (typeof given === 'number' && schema.safeParse(String(given)).success) return 'Put it in quotes. ';
+  if (typeof given === 'string' && /^(yes|no|on|off)$/i.test(given))
+    return 'Write true for yes and on, false for no and off. ';
+  if (typeof given === 'string' && schema.safeParse(Number(given.replace(/[_ ]/g, '').replace(',', '.'))).success) {
+    return 'Write it without quotes, spaces and underscores, and with a point for the decimals. ';
+  }
+  return '';
+}
+
+/** RoPE and the kernels take any shape; this bounds memory: weights, two moments and a gradient per micro-batch are 4 bytes each. */
+const MAX_BLOCK_PARAMETERS = 500_000_000;
+
+/** Checks that need several keys; each key by itself is right. */
+function crossProblems({ model, training }: YamlConfig, origins: Origins, source: string): Problem[] {
+  const problems: Problem[] = [];
+  /** Blames the key that was set; of two, the first named. */
+  const add = (paths: readonly string[], what: string, fix: string) => {
+    const blamed = paths.find((path) => origins.has(path)) ?? paths[0];
+    problems.push({ where: origins.get(blamed) ?? source, what, fix: () => fix });
+  };
+
+  const { batch_size, micro_batch } = training;
+  if (batch_size % micro_batch !== 0) {
+    add(
+      ['training.micro_batch', 'training.batch_size'],
+      `training.batch_size ${batch_size} cannot be split evenly into micro-batches of ${micro_batch} (training.micro_batch).`,
+      `Every micro-batch must hold the same number of samples. Use micro_batch ${listOf(divisors(batch_size), 'or')}, ` +
+        `or batch_size ${listOf(multiplesAround(batch_size, micro_batch), 'or')}.`,
+    );
+  }
+  const { n_embd, n_head, n_layer } = model;
+  if (n_embd % n_head !== 0 || (n_embd / n_head) % 2 !== 0) {
+    const reason =
+      n_embd % n_head !== 0
+        ? `model.n_embd ${n_embd} cannot be split evenly over ${n_head} heads (model.n_head).`
+        : `model.n_embd ${n_embd} over ${n_head} heads (model.n_head) makes heads of ${n_embd / n_head} channels, an odd number.`;
+    const fitting = divisors(n_embd).filter((heads) => (n_embd / heads) % 2 === 0);
+    add(
+      ['model.n_head', 'model.n_embd'],
+      reason,
+      `All heads have the same, even number of channels (RoPE rotates them in pairs). Use ` +
+        (fitting.length > 0 ? `n_head ${listOf(fitting, 'or')}, or ` : '') +
+        `n_embd ${listOf(multiplesAround(n_embd, 2 * n_head), 'or')}.`,
+    );
+  }
+  const blockParameters = 12 * n_layer * n_embd * n_embd;
+  if (blockParameters > MAX_BLOCK_PARAMETERS) {
+    add(
+      ['model.n_embd', 'model.n_layer'],
+      `model.n_layer ${n_layer} with model.n_embd ${n_embd} makes a model of ${Math.round(blockParameters / 1e6)} million parameters; ` +
+        `expected at most ${MAX_BLOCK_PARAMETERS / 1e6} million.`,
+      'Use fewer layers or channels.',
+    );
+  }
+  if (training.warmup_steps > training.max_steps) {
+    add(
+      ['training.max_steps', 'training.warmup_steps'],
+      `training.warmup_steps ${training.warmup_steps} is more than training.max_steps ${training.max_steps}: the run would end before the warm-up.`,
+      `Use --set training.warmup_steps=${Math.floor(training.max_steps / 10)}, or max_steps ${training.warmup_steps} or more.`,
+    );
+  }
+  if (training.min_lr > training.lr) {
+    add(
+      ['training.min_lr', 'training.lr'],
+      `training.min_lr ${training.min_lr} is above training.lr ${training.lr}; the learning rate falls from lr to min_lr.`,
+      `Use a min_lr from 0 to ${training.lr}.`,
+    );
+  }
+  return problems;
+}
+
+/** Ascending. */
+function divisors(n: number): number[] {
+  return Array.from({ length: n }, (_, i) => i + 1).filter((d) => n % d === 0);
+}
+
+/** The nearest multiples of `unit` below and above `n`. */
+function multiplesAround(n: number, unit: number): number[] {
+  const below = Math.floor(n / unit) * unit;
+  return [below, below + unit].filter((multiple) => multiple > 0);
+}
