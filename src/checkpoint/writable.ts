@@ -1,0 +1,34 @@
+// Asked once before training starts: can checkpoints be saved here? Better to hear it now than after the first hundred steps.
+
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CheckpointError, ConfigError } from '../errors.js';
+import { createFileOps, type FileOps } from './file-ops.js';
+import { describe } from './json.js';
+import { checkReplaceable } from './locate.js';
+import { CHECKPOINT_KINDS } from './names.js';
+import { recover } from './replace-folder.js';
+import { writeNewFile } from './write-file.js';
+
+/**
+ * Creates the save directory if need be, tries a write in it, and mends and sweeps what dead processes left.
+ * Throws ConfigError naming training.save_dir and --save-dir.
+ */
+export async function ensureWritable(saveDir: string, ops: FileOps = createFileOps()): Promise<void> {
+  try {
+    await mkdir(saveDir, { recursive: true });
+    await recover(saveDir, ops);
+    const probe = join(saveDir, `.writable-${process.pid}`);
+    await ops.remove(probe);
+    await writeNewFile(ops, probe, [Uint8Array.of(1)]);
+    await ops.remove(probe);
+    for (const kind of CHECKPOINT_KINDS) await checkReplaceable(join(saveDir, kind));
+  } catch (cause) {
+    if (cause instanceof CheckpointError) throw new ConfigError(cause.message, { cause });
+    throw new ConfigError(
+      `The save directory ${describe(saveDir)} can't be written: ${(cause as Error).message}.\n` +
+        '  Checkpoints and metrics go there. Choose another: training.save_dir in config.yaml, or --save-dir.',
+      { cause },
+    );
+  }
+}
