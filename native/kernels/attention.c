@@ -40,7 +40,7 @@ static void pack_heads(float *restrict out, const float *restrict X, size_t ldx,
 static void attention_scores(const struct attention *a, float *scores, size_t wide, const float *q, size_t ldq,
                              const float *packed, size_t i, size_t m) {
   const size_t visible = (size_t)a->pos[i + m - 1] + 1;
-  gemm_store_rows(&(struct gemm){.M = m, .N = visible, .K = a->hs, .A = q + i * ldq, .a_row = ldq, .a_col = 1,
+  gemm(&(struct gemm){.M = m, .N = visible, .K = a->hs, .A = q + i * ldq, .a_row = ldq, .a_col = 1,
                                  .B = packed, .b_panel = a->hs * NR, .b_row = NR, .C = scores, .ldc = wide});
 }
 
@@ -71,7 +71,7 @@ static void attention_forward(const struct attention *a) {
     attention_scores(a, scores, wide, a->q, a->ldq, packed_k, i, m);
     for (size_t r = 0; r < m; r++)
       a->lse[(i + r) * a->lse_stride] = attention_softmax(scores + r * wide, (size_t)a->pos[i + r], visible, scale);
-    gemm_store_rows(&(struct gemm){.M = m, .N = a->hs, .K = visible, .A = scores, .a_row = wide, .a_col = 1,
+    gemm(&(struct gemm){.M = m, .N = a->hs, .K = visible, .A = scores, .a_row = wide, .a_col = 1,
                                    .B = a->v, .b_panel = NR, .b_row = a->ldkv, .C = a->o + i * a->ldo, .ldc = a->ldo});
   }
 }
@@ -104,17 +104,19 @@ static void attention_backward(const struct attention *a) {
         vstore(ds + j, e * d);
       }
     }
-    gemm_store_rows(&(struct gemm){.M = m, .N = a->hs, .K = visible, .A = dscores, .a_row = wide, .a_col = 1,
+    gemm(&(struct gemm){.M = m, .N = a->hs, .K = visible, .A = dscores, .a_row = wide, .a_col = 1,
                                    .B = a->k, .b_panel = NR, .b_row = a->ldkv, .C = a->dq + i * a->ldq, .ldc = a->ldq});
     for (int which = 0; which < 2; which++) {
       struct gemm g = {.M = covered, .N = a->hs, .K = m, .A = which ? probs : dscores, .a_row = 1, .a_col = wide,
                        .B = which ? a->dout + i * a->ldo : a->q + i * a->ldq, .b_panel = NR,
                        .b_row = which ? a->ldo : a->ldq, .C = which ? a->dv : a->dk, .ldc = a->ldkv};
-      if (covered) gemm_add_columns(&g);
+      g.epilogue = EPI_ADD;
+      gemm(&g);
       g.A += covered;
       g.C += covered * a->ldkv;
       g.M = visible - covered;
-      if (g.M) gemm_store_columns(&g);
+      g.epilogue = EPI_STORE;
+      gemm(&g);
     }
     covered = visible;
   }

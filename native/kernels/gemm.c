@@ -1,4 +1,4 @@
-/* gemm.c: every matrix product of the model. C (M, N) = A (M, K) . B (K, N), then an epilogue on the tile while it is in registers.
+/* gemm.c: every matrix product of the model. C (M, N) = A (M, K) . B (K, N), with an epilogue on the tile while it is in registers.
  * A is read as it lies, along its rows or along its columns; B comes in panels of NR columns.
  * Tiling: Goto & van de Geijn 2008, https://doi.org/10.1145/1356052.1356053 */
 
@@ -22,26 +22,56 @@ struct gemm {
   const float *bias; /* (N) */
   float *R;          /* (M, N) like C */
   size_t ldr;
+  enum epilogue epilogue;
 };
 
-INLINE void gemm_store(vf acc, float *c, float *r, const float *bias, enum epilogue epi) {
-  switch (epi) {
+/* The epilogue of `vectors` vectors of one row of a tile. */
+INLINE void gemm_finish(vf *restrict acc, float *c, float *r, const float *bias, enum epilogue epilogue) {
+  switch (epilogue) {
     case EPI_STORE: break;
-    case EPI_ADD: acc += vload(c); break;
-    case EPI_BIAS: acc += vload(bias); break;
-    case EPI_BIAS_RESIDUAL: acc = vload(r) + (acc + vload(bias)); break;
-    case EPI_BIAS_SILU:
-      acc += vload(bias);
-      vstore(r, acc);
-      acc = vsilu(acc);
+    case EPI_ADD:
+      UNROLL for (int v = 0; v < NV; v++) acc[v] += vload(c + v * VW);
       break;
-    case EPI_SILU_SLOPE: acc *= vsilu_slope(vload(r)); break;
+    case EPI_BIAS:
+      UNROLL for (int v = 0; v < NV; v++) acc[v] += vload(bias + v * VW);
+      break;
+    case EPI_BIAS_RESIDUAL:
+      UNROLL for (int v = 0; v < NV; v++) acc[v] = vload(r + v * VW) + (acc[v] + vload(bias + v * VW));
+      break;
+    case EPI_BIAS_SILU:
+      for (int v = 0; v < NV; v++) {
+        acc[v] += vload(bias + v * VW);
+        vstore(r + v * VW, acc[v]);
+        acc[v] = vsilu(acc[v]);
+      }
+      break;
+    case EPI_SILU_SLOPE:
+      for (int v = 0; v < NV; v++) acc[v] *= vsilu_slope(vload(r + v * VW));
+      break;
   }
-  vstore(c, acc);
+  UNROLL for (int v = 0; v < NV; v++) vstore(c + v * VW, acc[v]);
 }
 
-/* One tile: m rows (a constant after inlining), NR columns of which n are stored. by_column: A's column stride is not 1. */
-INLINE void gemm_tile(const struct gemm *g, size_t i, size_t p, const int m, const int by_column, const enum epilogue epi) {
+/* One row of a tile: in place, or through copies as wide as a panel where NR doesn't divide N. */
+static void gemm_finish_row(const struct gemm *g, vf *acc, size_t i, size_t j) {
+  const size_t n = g->N - j < NR ? g->N - j : NR;
+  float *c = g->C + i * g->ldc + j, *r = g->R ? g->R + i * g->ldr + j : 0;
+  const float *bias = g->bias ? g->bias + j : 0;
+  if (n == NR) {
+    gemm_finish(acc, c, r, bias, g->epilogue);
+    return;
+  }
+  float c_part[NR] = {0}, r_part[NR] = {0}, bias_part[NR] = {0};
+  if (g->epilogue == EPI_ADD) memcpy(c_part, c, n * sizeof(float));
+  if (r) memcpy(r_part, r, n * sizeof(float));
+  if (bias) memcpy(bias_part, bias, n * sizeof(float));
+  gemm_finish(acc, c_part, r_part, bias_part, g->epilogue);
+  memcpy(c, c_part, n * sizeof(float));
+  if (g->epilogue == EPI_BIAS_SILU) memcpy(r, r_part, n * sizeof(float));
+}
+
+/* One tile of m rows (a constant after inlining) and NR columns. by_column (constant): A lies along its columns. */
+INLINE void gemm_tile(const struct gemm *g, size_t i, size_t p, const int m, const int by_column) {
   const float *a = g->A + i * g->a_row;
   const float *b = g->B + p * g->b_panel;
   const size_t K = g->K, b_row = g->b_row;
@@ -60,55 +90,28 @@ INLINE void gemm_tile(const struct gemm *g, size_t i, size_t p, const int m, con
     a += a_col;
     b += b_row;
   }
-  const size_t j = p * NR, n = g->N - j < NR ? g->N - j : NR;
-  float *c = g->C + i * g->ldc + j;
-  float *res = g->R ? g->R + i * g->ldr + j : 0;
-  const float *bias = g->bias ? g->bias + j : 0;
-  if (n == NR) {
-    UNROLL for (int r = 0; r < m; r++) {
-      UNROLL for (int v = 0; v < NV; v++)
-        gemm_store(acc[r][v], c + (size_t)r * g->ldc + v * VW, res + (size_t)r * g->ldr + v * VW, bias + v * VW, epi);
-    }
-    return;
-  }
-  /* The last panel of an N that NR doesn't divide: through copies that are as wide as a panel. */
-  float c_part[NR], r_part[NR], bias_part[NR] = {0};
-  if (bias) memcpy(bias_part, bias, n * sizeof(float));
-  UNROLL for (int r = 0; r < m; r++) {
-    memset(r_part, 0, sizeof r_part);
-    memset(c_part, 0, sizeof c_part);
-    memcpy(c_part, c + (size_t)r * g->ldc, n * sizeof(float));
-    if (res) memcpy(r_part, res + (size_t)r * g->ldr, n * sizeof(float));
-    UNROLL for (int v = 0; v < NV; v++)
-      gemm_store(acc[r][v], c_part + v * VW, r_part + v * VW, bias_part + v * VW, epi);
-    memcpy(c + (size_t)r * g->ldc, c_part, n * sizeof(float));
-    if (epi == EPI_BIAS_SILU) memcpy(res + (size_t)r * g->ldr, r_part, n * sizeof(float));
-  }
+  for (int r = 0; r < m; r++) gemm_finish_row(g, acc[r], i + (size_t)r, p * NR);
 }
 
-INLINE void gemm_run(const struct gemm *g, const int by_column, const enum epilogue epi) {
+INLINE void gemm_panels(const struct gemm *g, const int by_column) {
   const size_t panels = (g->N + NR - 1) / NR;
   for (size_t p = 0; p < panels; p++) {
     size_t i = 0;
-    for (; i + MR <= g->M; i += MR) gemm_tile(g, i, p, MR, by_column, epi);
+    for (; i + MR <= g->M; i += MR) gemm_tile(g, i, p, MR, by_column);
     switch (g->M - i) {
-      case 1: gemm_tile(g, i, p, 1, by_column, epi); break;
-      case 2: gemm_tile(g, i, p, 2, by_column, epi); break;
-      case 3: gemm_tile(g, i, p, 3, by_column, epi); break;
-      case 4: gemm_tile(g, i, p, 4, by_column, epi); break;
-      case 5: gemm_tile(g, i, p, 5, by_column, epi); break;
+      case 1: gemm_tile(g, i, p, 1, by_column); break;
+      case 2: gemm_tile(g, i, p, 2, by_column); break;
+      case 3: gemm_tile(g, i, p, 3, by_column); break;
+      case 4: gemm_tile(g, i, p, 4, by_column); break;
+      case 5: gemm_tile(g, i, p, 5, by_column); break;
     }
   }
 }
 
-static void gemm_store_rows(const struct gemm *g) { gemm_run(g, 0, EPI_STORE); }
-static void gemm_add_rows(const struct gemm *g) { gemm_run(g, 0, EPI_ADD); }
-static void gemm_bias(const struct gemm *g) { gemm_run(g, 0, EPI_BIAS); }
-static void gemm_bias_residual(const struct gemm *g) { gemm_run(g, 0, EPI_BIAS_RESIDUAL); }
-static void gemm_bias_silu(const struct gemm *g) { gemm_run(g, 0, EPI_BIAS_SILU); }
-static void gemm_silu_slope(const struct gemm *g) { gemm_run(g, 0, EPI_SILU_SLOPE); }
-static void gemm_store_columns(const struct gemm *g) { gemm_run(g, 1, EPI_STORE); }
-static void gemm_add_columns(const struct gemm *g) { gemm_run(g, 1, EPI_ADD); }
+static void gemm(const struct gemm *g) {
+  if (g->a_col == 1) gemm_panels(g, 0);
+  else gemm_panels(g, 1);
+}
 
 /* gemm_one_row: M = 1, bias or none. Bound by reading B once; two chains of sums a panel hide the latency. */
 static void gemm_one_row(const struct gemm *g) {

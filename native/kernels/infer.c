@@ -79,9 +79,9 @@ static void project(const struct quantized *z, const struct session *s, const st
     return;
   }
   struct gemm g = linear(&p->w, Y, ldy, X, ldx, rows, bias);
+  g.epilogue = bias ? EPI_BIAS : EPI_STORE;
   if (rows == 1) gemm_one_row(&g);
-  else if (bias) gemm_bias(&g);
-  else gemm_store_rows(&g);
+  else gemm(&g);
 }
 
 static void add_rows(float *restrict x, size_t ldx, const float *restrict y, size_t ldy, size_t rows, size_t C) {

@@ -100,8 +100,8 @@ static void linear_grads(float *dW, float *db, const float *dY, size_t ldy, cons
     pack_rows(panels, X + first * ldx, count, K, ldx);
     struct gemm g = {.M = N, .N = K, .K = count, .A = dY + first * ldy, .a_row = 1, .a_col = ldy, .B = panels,
                      .b_panel = NR * count, .b_row = NR, .C = dW, .ldc = K};
-    if (b == 0) gemm_store_columns(&g);
-    else gemm_add_columns(&g);
+    g.epilogue = b == 0 ? EPI_STORE : EPI_ADD;
+    gemm(&g);
   }
 }
 
@@ -241,11 +241,13 @@ static void residual_linear(const struct activations *a, const struct matrix_vie
   g.R = (float *)x;
   g.ldr = a->ldc;
   if (d.rate == 0) {
-    gemm_bias_residual(&g);
+    g.epilogue = EPI_BIAS_RESIDUAL;
+    gemm(&g);
     return;
   }
   g.C = a->branch;
-  gemm_bias(&g);
+  g.epilogue = EPI_BIAS;
+  gemm(&g);
   dropout_rows(a->branch, a->ldc, a->branch, a->ldc, q.keys, site, d.rate, q.rows, C);
   for (size_t i = 0; i < q.rows; i++)
     for (size_t c = 0; c < C; c++) out[i * a->ldc + c] = x[i * a->ldc + c] + a->branch[i * a->ldc + c];
@@ -277,11 +279,13 @@ static double model_forward(const struct model *m, float *scratch, struct capaci
     rmsnorm_forward(k->n1, a->ldc, k->rrms1, k->x, a->ldc, layer_weight(m, l, NORM1), T, C);
     w = layer_matrix(m, l, M_KV);
     struct gemm g = linear(&w, k->kv, a->ldkv, k->n1, a->ldc, T, qkv_bias + C);
-    gemm_bias(&g);
+    g.epilogue = EPI_BIAS;
+    gemm(&g);
     if (last) gather_rows(k->nq, a->ldc, k->n1, a->ldc, b->scored_rows, q.rows, C);
     w = layer_matrix(m, l, M_Q);
     g = linear(&w, k->q, a->ldc, k->nq, a->ldc, q.rows, qkv_bias);
-    gemm_bias(&g);
+    g.epilogue = EPI_BIAS;
+    gemm(&g);
     for (size_t i = 0; i < T; i++)
       rope_rotate(k->kv + i * a->ldkv, m->turns + (size_t)a->positions[i] * hs, m->NH, hs, 1);
     for (size_t i = 0; i < q.rows; i++)
@@ -304,7 +308,8 @@ static double model_forward(const struct model *m, float *scratch, struct capaci
     g = linear(&w, k->s, a->ldu, k->n2, a->ldc, q.rows, layer_weight(m, l, FC1_B));
     g.R = k->u;
     g.ldr = a->ldu;
-    gemm_bias_silu(&g);
+    g.epilogue = EPI_BIAS_SILU;
+    gemm(&g);
     w = layer_matrix(m, l, M_FC2);
     residual_linear(a, &w, last ? a->xf : p.layers[l + 1].x, k->xm, k->s, a->ldu, layer_weight(m, l, FC2_B), q, d,
                     site_mlp(l));
@@ -312,7 +317,7 @@ static double model_forward(const struct model *m, float *scratch, struct capaci
   rmsnorm_forward(a->nf, a->ldc, a->rrmsf, a->xf, a->ldc, m->weights + final_norm_offset(m), b->scored, C);
   const struct matrix_view head = head_matrix(m);
   struct gemm g = linear(&head, a->logits, a->ldv, a->nf, a->ldc, b->scored, 0);
-  gemm_store_rows(&g);
+  gemm(&g);
   return softmax_cross_entropy(a->logits, a->ldv, b->targets, b->row_weights, b->scored, m->V, keep_for_backward);
 }
 
@@ -336,7 +341,7 @@ static void model_backward(const struct model *m, float *scratch, struct capacit
   const struct matrix_view head = head_matrix(m);
   linear_grads(grads + m->offsets[0], 0, a->logits, a->ldv, a->nf, a->ldc, b->scored, V, C, a->panels);
   struct gemm g = linear_back(&head, a->dn, a->ldc, a->logits, a->ldv, b->scored);
-  gemm_store_rows(&g);
+  gemm(&g);
   memset(a->dx, 0, b->scored * a->ldc * sizeof(float));
   rmsnorm_backward(a->dx, grads + final_norm_offset(m), a->dn, a->ldc, a->xf, a->ldc, m->weights + final_norm_offset(m),
                    a->rrmsf, b->scored, C);
@@ -354,11 +359,12 @@ static void model_backward(const struct model *m, float *scratch, struct capacit
     g = linear_back(&w, a->du, a->ldu, dy, a->ldc, q.rows);
     g.R = k->u;
     g.ldr = a->ldu;
-    gemm_silu_slope(&g);
+    g.epilogue = EPI_SILU_SLOPE;
+    gemm(&g);
     linear_grads(GRAD(l, FC1_W), GRAD(l, FC1_B), a->du, a->ldu, k->n2, a->ldc, q.rows, 4 * C, C, a->panels);
     w = layer_matrix(m, l, M_FC1);
     g = linear_back(&w, a->dn, a->ldc, a->du, a->ldu, q.rows);
-    gemm_store_rows(&g);
+    gemm(&g);
     rmsnorm_backward(a->dx, GRAD(l, NORM2), a->dn, a->ldc, k->xm, a->ldc, layer_weight(m, l, NORM2), k->rrms2, q.rows, C);
 
     /* xm = x + proj(attention(norm1(x))) */
@@ -366,7 +372,7 @@ static void model_backward(const struct model *m, float *scratch, struct capacit
     linear_grads(GRAD(l, PROJ_W), GRAD(l, PROJ_B), dy, a->ldc, k->o, a->ldc, q.rows, C, C, a->panels);
     w = layer_matrix(m, l, M_PROJ);
     g = linear_back(&w, a->dout, a->ldc, dy, a->ldc, q.rows);
-    gemm_store_rows(&g);
+    gemm(&g);
     for (size_t s = 0; s < b->sequences; s++)
       for (size_t h = 0; h < m->NH; h++) {
         const struct attention head_of = attention_of(m, a, k, b, q, s, h);
@@ -380,12 +386,12 @@ static void model_backward(const struct model *m, float *scratch, struct capacit
     linear_grads(GRAD(l, QKV_W) + C * C, GRAD(l, QKV_B) + C, a->dkv, a->ldkv, k->n1, a->ldc, T, 2 * C, C, a->panels);
     w = layer_matrix(m, l, M_KV);
     g = linear_back(&w, a->dn, a->ldc, a->dkv, a->ldkv, T);
-    gemm_store_rows(&g);
+    gemm(&g);
     w = layer_matrix(m, l, M_Q);
     g = linear_back(&w, last ? a->dnq : a->dn, a->ldc, a->dq, a->ldc, q.rows);
     if (last) {
       /* From here on all rows carry a gradient again. */
-      gemm_store_rows(&g);
+      gemm(&g);
       scatter_add_rows(a->dn, a->ldc, a->dnq, a->ldc, b->scored_rows, q.rows, C);
       memset(a->dx_all, 0, T * a->ldc * sizeof(float));
       scatter_add_rows(a->dx_all, a->ldc, a->dx, a->ldc, b->scored_rows, q.rows, C);
@@ -393,7 +399,8 @@ static void model_backward(const struct model *m, float *scratch, struct capacit
       a->dx = a->dx_all;
       a->dx_all = swap;
     } else {
-      gemm_add_rows(&g);
+      g.epilogue = EPI_ADD;
+      gemm(&g);
     }
     rmsnorm_backward(a->dx, GRAD(l, NORM1), a->dn, a->ldc, k->x, a->ldc, layer_weight(m, l, NORM1), k->rrms1, T, C);
   }
