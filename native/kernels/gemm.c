@@ -7,8 +7,8 @@ enum epilogue {
   EPI_ADD,           /* C += acc */
   EPI_BIAS,          /* C = acc + bias */
   EPI_BIAS_RESIDUAL, /* C = R + (acc + bias) */
-  EPI_BIAS_SILU,     /* R = acc + bias; C = silu(R) */
-  EPI_SILU_SLOPE     /* C = acc * silu'(R) */
+  EPI_BIAS_SILU,     /* C = silu(acc + bias), R = its derivative */
+  EPI_SCALE          /* C = acc * R */
 };
 
 struct gemm {
@@ -25,46 +25,36 @@ struct gemm {
   enum epilogue epilogue;
 };
 
-/* The epilogue of `vectors` vectors of one row of a tile. */
-INLINE void gemm_finish(vf *restrict acc, float *c, float *r, const float *bias, enum epilogue epilogue) {
-  switch (epilogue) {
-    case EPI_STORE: break;
-    case EPI_ADD:
-      UNROLL for (int v = 0; v < NV; v++) acc[v] += vload(c + v * VW);
-      break;
-    case EPI_BIAS:
-      UNROLL for (int v = 0; v < NV; v++) acc[v] += vload(bias + v * VW);
-      break;
-    case EPI_BIAS_RESIDUAL:
-      UNROLL for (int v = 0; v < NV; v++) acc[v] = vload(r + v * VW) + (acc[v] + vload(bias + v * VW));
-      break;
-    case EPI_BIAS_SILU:
-      for (int v = 0; v < NV; v++) {
-        acc[v] += vload(bias + v * VW);
-        vstore(r + v * VW, acc[v]);
-        acc[v] = vsilu(acc[v]);
+/* The epilogue of one row of a tile. */
+INLINE void gemm_finish(const vf *acc, float *c, float *r, const float *bias, const enum epilogue epilogue) {
+  UNROLL for (int v = 0; v < NV; v++) {
+    vf x = acc[v];
+    switch (epilogue) {
+      case EPI_STORE: break;
+      case EPI_ADD: x += vload(c + v * VW); break;
+      case EPI_BIAS: x += vload(bias + v * VW); break;
+      case EPI_BIAS_RESIDUAL: x = vload(r + v * VW) + (x + vload(bias + v * VW)); break;
+      case EPI_BIAS_SILU: {
+        x += vload(bias + v * VW);
+        const vf sigmoid = vsigmoid(x);
+        x *= sigmoid;
+        vstore(r + v * VW, sigmoid + x * (1.0f - sigmoid));
+        break;
       }
-      break;
-    case EPI_SILU_SLOPE:
-      for (int v = 0; v < NV; v++) acc[v] *= vsilu_slope(vload(r + v * VW));
-      break;
+      case EPI_SCALE: x *= vload(r + v * VW); break;
+    }
+    vstore(c + v * VW, x);
   }
-  UNROLL for (int v = 0; v < NV; v++) vstore(c + v * VW, acc[v]);
 }
 
-/* One row of a tile: in place, or through copies as wide as a panel where NR doesn't divide N. */
-static void gemm_finish_row(const struct gemm *g, vf *acc, size_t i, size_t j) {
-  const size_t n = g->N - j < NR ? g->N - j : NR;
+/* One row of a tile in the last panel of an N that NR doesn't divide: through copies as wide as a panel. */
+static void gemm_finish_part(const struct gemm *g, const vf *acc, size_t i, size_t j) {
+  const size_t n = g->N - j;
   float *c = g->C + i * g->ldc + j, *r = g->R ? g->R + i * g->ldr + j : 0;
-  const float *bias = g->bias ? g->bias + j : 0;
-  if (n == NR) {
-    gemm_finish(acc, c, r, bias, g->epilogue);
-    return;
-  }
   float c_part[NR] = {0}, r_part[NR] = {0}, bias_part[NR] = {0};
   if (g->epilogue == EPI_ADD) memcpy(c_part, c, n * sizeof(float));
   if (r) memcpy(r_part, r, n * sizeof(float));
-  if (bias) memcpy(bias_part, bias, n * sizeof(float));
+  if (g->bias) memcpy(bias_part, g->bias + j, n * sizeof(float));
   gemm_finish(acc, c_part, r_part, bias_part, g->epilogue);
   memcpy(c, c_part, n * sizeof(float));
   if (g->epilogue == EPI_BIAS_SILU) memcpy(r, r_part, n * sizeof(float));
@@ -76,6 +66,10 @@ INLINE void gemm_tile(const struct gemm *g, size_t i, size_t p, const int m, con
   const float *b = g->B + p * g->b_panel;
   const size_t K = g->K, b_row = g->b_row;
   const size_t a_row = by_column ? 1 : g->a_row, a_col = by_column ? g->a_col : 1;
+  const size_t j = p * NR;
+  float *c = g->C + i * g->ldc + j;
+  /* Where the tile goes is often not in a cache (gradients are written once a step): ask for it before it is needed. */
+  UNROLL for (int r = 0; r < m; r++) __builtin_prefetch(c + (size_t)r * g->ldc, 1);
   vf acc[MR][NV];
   UNROLL for (int r = 0; r < m; r++) {
     UNROLL for (int v = 0; v < NV; v++) acc[r][v] = (vf){0};
@@ -90,7 +84,30 @@ INLINE void gemm_tile(const struct gemm *g, size_t i, size_t p, const int m, con
     a += a_col;
     b += b_row;
   }
-  for (int r = 0; r < m; r++) gemm_finish_row(g, acc[r], i + (size_t)r, p * NR);
+  if (g->N - j < NR) {
+    /* A copy: sums whose address is taken would not be kept in registers. */
+    vf sums[MR][NV];
+    UNROLL for (int r = 0; r < m; r++) {
+      UNROLL for (int v = 0; v < NV; v++) sums[r][v] = acc[r][v];
+    }
+    for (int r = 0; r < m; r++) gemm_finish_part(g, sums[r], i + (size_t)r, j);
+    return;
+  }
+#define FINISH(epilogue)                                                                                     \
+  case epilogue:                                                                                             \
+    UNROLL for (int r = 0; r < m; r++)                                                                       \
+      gemm_finish(acc[r], c + (size_t)r * g->ldc, res + (size_t)r * g->ldr, g->bias + j, epilogue);          \
+    break;
+  float *res = g->R + i * g->ldr + j;
+  switch (g->epilogue) {
+    FINISH(EPI_STORE)
+    FINISH(EPI_ADD)
+    FINISH(EPI_BIAS)
+    FINISH(EPI_BIAS_RESIDUAL)
+    FINISH(EPI_BIAS_SILU)
+    FINISH(EPI_SCALE)
+  }
+#undef FINISH
 }
 
 INLINE void gemm_panels(const struct gemm *g, const int by_column) {

@@ -1,10 +1,6 @@
 /* int8.c: linear layers with int8 weights (one scale per output channel) and activations quantised on the fly (one scale per
  * row), as PyTorch's dynamic quantisation does. Sums are exact 32-bit integers, so every instruction set gives the same bits.
  * Packed weights: panels of QR output channels; within a panel, for each pair of inputs, QR pairs of bytes. */
-#if defined(__AVX2__)
-#include <immintrin.h>
-#endif
-
 #define QR 16       /* output channels a panel */
 #define QUANT_ROWS 4 /* rows of activations that share one pass over the weights */
 

@@ -89,7 +89,7 @@ INLINE struct gemm linear_back(const struct matrix_view *w, float *dX, size_t ld
 
 #define DW_ROWS 256 /* rows of X packed at a time: a panel of them stays in L1 or L2 */
 
-/* dW (N, K) = dY^T . X, db (N) = column sums of dY; both overwritten. panels: room for DW_ROWS rows of X. */
+/* dW (N, K) = dY^T . X, db (N, or null) = column sums of dY; both overwritten. panels: room for DW_ROWS rows of X. */
 static void linear_grads(float *dW, float *db, const float *dY, size_t ldy, const float *X, size_t ldx, size_t rows,
                          size_t N, size_t K, float *panels) {
   if (db) column_sums(db, dY, ldy, rows, N);
@@ -109,7 +109,7 @@ static void linear_grads(float *dW, float *db, const float *dY, size_t ldy, cons
 
 /* Kept from forward to backward, per layer. (T, ...) or, from q on in the last layer, (R, ...). */
 struct layer_activations {
-  float *x, *n1, *rrms1, *kv, *nq, *q, *lse, *o, *xm, *n2, *rrms2, *u, *s;
+  float *x, *n1, *rrms1, *kv, *nq, *q, *lse, *o, *xm, *n2, *rrms2, *slope, *s;
 };
 
 struct activations {
@@ -152,7 +152,7 @@ static size_t lay_out(const struct model *m, float *arena, struct capacity room,
     k->xm = carve(arena, &at, queries * a->ldc);
     k->n2 = carve(arena, &at, queries * a->ldc);
     k->rrms2 = carve(arena, &at, queries);
-    k->u = carve(arena, &at, queries * a->ldu);
+    k->slope = carve(arena, &at, queries * a->ldu);
     k->s = carve(arena, &at, queries * a->ldu);
   }
   a->xf = carve(arena, &at, room.scored * a->ldc);
@@ -306,7 +306,7 @@ static double model_forward(const struct model *m, float *scratch, struct capaci
     rmsnorm_forward(k->n2, a->ldc, k->rrms2, k->xm, a->ldc, layer_weight(m, l, NORM2), q.rows, C);
     w = layer_matrix(m, l, M_FC1);
     g = linear(&w, k->s, a->ldu, k->n2, a->ldc, q.rows, layer_weight(m, l, FC1_B));
-    g.R = k->u;
+    g.R = k->slope;
     g.ldr = a->ldu;
     g.epilogue = EPI_BIAS_SILU;
     gemm(&g);
@@ -357,9 +357,9 @@ static void model_backward(const struct model *m, float *scratch, struct capacit
     linear_grads(GRAD(l, FC2_W), GRAD(l, FC2_B), dy, a->ldc, k->s, a->ldu, q.rows, C, 4 * C, a->panels);
     w = layer_matrix(m, l, M_FC2);
     g = linear_back(&w, a->du, a->ldu, dy, a->ldc, q.rows);
-    g.R = k->u;
+    g.R = k->slope;
     g.ldr = a->ldu;
-    g.epilogue = EPI_SILU_SLOPE;
+    g.epilogue = EPI_SCALE;
     gemm(&g);
     linear_grads(GRAD(l, FC1_W), GRAD(l, FC1_B), a->du, a->ldu, k->n2, a->ldc, q.rows, 4 * C, C, a->panels);
     w = layer_matrix(m, l, M_FC1);

@@ -8,6 +8,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 #if defined(VW)
 /* Given on the command line: lets a test run the wide kernels on a narrower CPU. */
 #elif defined(__AVX512F__)
@@ -42,10 +46,18 @@ typedef int32_t vi __attribute__((vector_size(VW * 4)));
 INLINE vf vload(const float *p) { return *(const vf_unaligned *)p; }
 INLINE void vstore(float *p, vf x) { *(vf_unaligned *)p = x; }
 INLINE vf vset1(float x) { return x - (vf){0}; }
-INLINE vf vmax(vf a, vf b) {
-  vi drop = a < b; /* false for NaN: a NaN in a stays */
-  return (vf)(((vi)a & ~drop) | ((vi)b & drop));
-}
+/* The larger and the smaller of each lane; a NaN in x stays. x86 returns the second operand when one is a NaN. */
+#if defined(__AVX512F__) && VW == 16
+INLINE vf vmax(vf limit, vf x) { return (vf)_mm512_max_ps((__m512)limit, (__m512)x); }
+INLINE vf vmin(vf limit, vf x) { return (vf)_mm512_min_ps((__m512)limit, (__m512)x); }
+#elif defined(__AVX2__) && VW == 8
+INLINE vf vmax(vf limit, vf x) { return (vf)_mm256_max_ps((__m256)limit, (__m256)x); }
+INLINE vf vmin(vf limit, vf x) { return (vf)_mm256_min_ps((__m256)limit, (__m256)x); }
+#else
+INLINE vf vselect(vi take, vf a, vf b) { return (vf)(((vi)a & take) | ((vi)b & ~take)); }
+INLINE vf vmax(vf limit, vf x) { return vselect(limit > x, limit, x); }
+INLINE vf vmin(vf limit, vf x) { return vselect(limit < x, limit, x); }
+#endif
 
 /* Sum and maximum over the lanes, always in the same order. */
 INLINE float vsum(vf x) {
@@ -91,8 +103,7 @@ INLINE vi vmask_below(size_t first, size_t end) {
 /* e^x, relative error below 2e-7 for x in [-87, 88], saturated outside; NaN stays NaN.
  * Range reduction by ln 2 in two parts, then the Taylor polynomial of degree 7 (Cody & Waite 1980). */
 INLINE vf vexp(vf x) {
-  x = vmax(x, vset1(-87.0f));
-  x = -vmax(-x, vset1(-88.0f));
+  x = vmin(vset1(88.0f), vmax(vset1(-87.0f), x));
   const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer in the low bits */
   vf shifted = x * 1.44269504f + magic;
   vf n = shifted - magic;
@@ -105,15 +116,13 @@ INLINE vf vexp(vf x) {
   p = p * r + 0.5f;
   p = p * r + 1.0f;
   p = p * r + 1.0f;
-  vi exponent = ((vi)shifted - (vi)vset1(magic)) << 23;
+  vi exponent = (vi)shifted << 23; /* the low bits of magic are 0: only n is left */
   return (vf)((vi)p + exponent) + (x - x);
 }
 
-/* silu(x) = x * sigmoid(x), and its derivative. Elfwing et al. 2017, https://arxiv.org/abs/1702.03118 */
-INLINE vf vsilu(vf x) { return x / (1.0f + vexp(-x)); }
-INLINE vf vsilu_slope(vf x) {
-  vf s = 1.0f / (1.0f + vexp(-x));
-  return s * (1.0f + x * (1.0f - s));
-}
+/* silu(x) = x * sigmoid(x), and its derivative sigmoid(x) * (1 + x * (1 - sigmoid(x))).
+ * Elfwing et al. 2017, https://arxiv.org/abs/1702.03118 */
+INLINE vf vsigmoid(vf x) { return 1.0f / (1.0f + vexp(-x)); }
+INLINE vf vsilu(vf x) { return x * vsigmoid(x); }
 
 #endif
