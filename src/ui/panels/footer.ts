@@ -1,0 +1,78 @@
+// The keys: in one line at the bottom as many as fit, and all of them with what they do in the help.
+
+import { composeLine, textLine } from '../line.js';
+import { padEnd, widthOf } from '../text.js';
+import type { Panel, PanelContext } from './panel.js';
+
+interface Binding {
+  readonly key: string;
+  readonly label: (context: PanelContext) => string;
+  readonly help: string;
+  /** Who stays in the footer when there is no room. */
+  readonly keep: number;
+  readonly needsAsk?: boolean;
+}
+
+const BINDINGS: readonly Binding[] = [
+  { key: 'q', label: () => 'stop', help: 'stop and save; again: stop now', keep: 10 },
+  { key: 'p', label: ({ isPaused }) => (isPaused ? 'resume' : 'pause'), help: 'pause, go on', keep: 8 },
+  { key: 's', label: () => 'save', help: 'save after this step', keep: 7 },
+  { key: 'e', label: () => 'evaluate', help: 'evaluate after this step', keep: 6 },
+  { key: 'a', label: () => 'ask', help: 'ask the model while it trains', keep: 5, needsAsk: true },
+  { key: '+/-', label: () => 'workers', help: 'one worker more, one less', keep: 3 },
+  {
+    key: 'f',
+    label: ({ ui }) => (ui.isFrozen ? 'unfreeze' : 'freeze'),
+    help: 'freeze the view, not the run',
+    keep: 2,
+  },
+  { key: '1-3', label: () => 'enlarge', help: 'enlarge loss, workers or answers', keep: 4 },
+  {
+    key: 'l',
+    label: ({ ui }) => (ui.scale === 'log' ? 'linear' : 'log'),
+    help: 'log or linear scale',
+    keep: 1,
+  },
+  { key: '?', label: () => 'help', help: 'this help', keep: 9 },
+];
+
+export const footer: Panel = {
+  title: () => ({ left: '' }),
+  body: (context, width) => {
+    const { ui, paint, now } = context;
+    if (ui.toast !== null && now < ui.toast.until) return [textLine(paint, width, ui.toast.text, 'bold')];
+    if (ui.quit === 'now') return [textLine(paint, width, 'stopping now', 'yellow')];
+    if (ui.quit === 'stopping') return [textLine(paint, width, quitText(width), 'yellow')];
+    const parts = bindings(context).map(({ key, label, keep }) => ({
+      text: `${paint('bold', key)} ${paint('dim', label(context))}`,
+      keep,
+    }));
+    return [composeLine(paint, width, parts)];
+  },
+};
+
+export const helpPanel: Panel = {
+  title: () => ({ left: 'keys', right: '? or Esc closes' }),
+  body: (context, width, height) => {
+    const { paint } = context;
+    const lines = bindings(context).map(({ key, help }) => {
+      const room = Math.max(1, width - 5);
+      return `${paint('bold', padEnd(key, 3))}  ${textLine(paint, room, help)}`;
+    });
+    const more = ['', 'Ctrl-C  as q', 'Ctrl-Z  suspend', 'Ctrl-L  draw the screen again', 'Esc     close what is open'];
+    return [...lines, ...more.map((line) => padEnd(line, width))].slice(0, height);
+  },
+};
+
+function bindings(context: PanelContext): Binding[] {
+  return BINDINGS.filter((binding) => !binding.needsAsk || context.canAsk);
+}
+
+/** The longest that fits. */
+function quitText(width: number): string {
+  const texts = [
+    'stopping after this step, everything is saved.  q again: stop at once, without saving',
+    'stopping after this step and saving.  q again: at once, without saving',
+  ];
+  return texts.find((text) => widthOf(text) <= width) ?? 'stopping and saving.  q again: now';
+}
