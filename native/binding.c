@@ -20,7 +20,6 @@
 #include "kernels/model.h"
 
 #define ALIGNMENT 64
-#define MAX_LAYERS 64
 
 /* ---- instruction sets --------------------------------------------------------------------------------------------- */
 
@@ -178,7 +177,7 @@ static bool shape_of(napi_env env, napi_value value, struct model *m) {
   for (int i = 0; i < 5; i++)
     if (n[i] < 1) return fail(env, "every number of the shape must be at least 1"), false;
   *m = (struct model){.L = (size_t)n[0], .NH = (size_t)n[1], .C = (size_t)n[2], .V = (size_t)n[3], .T = (size_t)n[4]};
-  if (m->L > MAX_LAYERS) return fail(env, "at most 64 layers"), false;
+  if (m->L > MAX_LAYERS) return fail(env, "at most 128 layers"), false;
   if (m->C % m->NH != 0 || m->C / m->NH % 2 != 0)
     return fail(env, "nEmbd must be a multiple of nHead, and nEmbd / nHead even"), false;
   return true;

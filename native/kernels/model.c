@@ -178,7 +178,6 @@ static size_t lay_out(const struct model *m, float *arena, struct capacity room,
   return at;
 }
 
-#define MAX_LAYERS 64
 struct pass {
   struct activations a;
   struct layer_activations layers[MAX_LAYERS];

@@ -5,6 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* As config.yaml allows. */
+#define MAX_LAYERS 128
+
 struct model {
   size_t L, NH, C, V, T;  /* layers, heads, channels, vocabulary, longest sequence */
   const int32_t *offsets; /* first float of each parameter in the flat vector, in the order of the parameter table */
