@@ -6,8 +6,6 @@
 #define _GNU_SOURCE
 #endif
 #include <errno.h>
-#include <node_api.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #if defined(__linux__)
@@ -16,113 +14,10 @@
 #include <unistd.h>
 #endif
 
-#include "kernels/exact.h"
-#include "kernels/model.h"
+#include "arguments.h"
+#include "variants.h"
 
 #define ALIGNMENT 64
-
-/* ---- instruction sets --------------------------------------------------------------------------------------------- */
-
-extern const struct kernels kernels_plain;
-extern const struct exact_kernels exact_plain;
-#if defined(HAVE_AVX512)
-extern const struct kernels kernels_avx512;
-extern const struct exact_kernels exact_avx512;
-#endif
-#if defined(HAVE_AVX2)
-extern const struct kernels kernels_avx2;
-extern const struct exact_kernels exact_avx2;
-#endif
-#if defined(HAVE_NEON)
-extern const struct kernels kernels_neon;
-extern const struct exact_kernels exact_neon;
-#endif
-
-/* Those that were compiled and that this CPU runs, fastest first. */
-static size_t supported_kernels(const struct kernels *found[4]) {
-  size_t n = 0;
-#if defined(HAVE_AVX512)
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma"))
-    found[n++] = &kernels_avx512;
-#endif
-#if defined(HAVE_AVX2)
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) found[n++] = &kernels_avx2;
-#endif
-#if defined(HAVE_NEON)
-  found[n++] = &kernels_neon;
-#endif
-  found[n++] = &kernels_plain;
-  return n;
-}
-
-/* Their results don't depend on which it is. */
-static const struct exact_kernels *fastest_exact(void) {
-  const struct kernels *found[4];
-  supported_kernels(found);
-#if defined(HAVE_AVX512)
-  if (found[0] == &kernels_avx512) return &exact_avx512;
-#endif
-#if defined(HAVE_AVX2)
-  if (found[0] == &kernels_avx2) return &exact_avx2;
-#endif
-#if defined(HAVE_NEON)
-  if (found[0] == &kernels_neon) return &exact_neon;
-#endif
-  return &exact_plain;
-}
-
-/* ---- arguments ------------------------------------------------------------------------------------------------------ */
-
-static napi_value fail(napi_env env, const char *message) {
-  bool pending = false;
-  napi_is_exception_pending(env, &pending);
-  if (!pending) napi_throw_range_error(env, "ERR_LOOM_NATIVE", message);
-  return NULL;
-}
-
-/* All arguments of a call; false (with an exception) unless there are exactly n. */
-static bool arguments(napi_env env, napi_callback_info info, size_t n, napi_value *argv) {
-  size_t argc = n;
-  if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) == napi_ok && argc == n) return true;
-  char text[96];
-  snprintf(text, sizeof text, "expected %zu arguments, got %zu", n, argc);
-  fail(env, text);
-  return false;
-}
-
-/* A view of a typed array of the given type; null array and n = 0 if it is something else. */
-struct view {
-  void *data;
-  size_t length;
-};
-static bool view_of(napi_env env, napi_value value, napi_typedarray_type type, const char *name, struct view *view) {
-  napi_typedarray_type found;
-  bool is_array = false;
-  napi_is_typedarray(env, value, &is_array);
-  if (is_array &&
-      napi_get_typedarray_info(env, value, &found, &view->length, &view->data, NULL, NULL) == napi_ok && found == type)
-    return true;
-  char text[96];
-  snprintf(text, sizeof text, "%s is not a typed array of the expected type", name);
-  fail(env, text);
-  return false;
-}
-
-static bool number_of(napi_env env, napi_value value, double *number) {
-  return napi_get_value_double(env, value, number) == napi_ok || (fail(env, "expected a number"), false);
-}
-/* A whole number from 0 to 2^31 - 1. */
-static bool size_of(napi_env env, napi_value value, size_t *size) {
-  double number;
-  if (!number_of(env, value, &number)) return false;
-  if (!(number >= 0 && number <= 2147483647.0) || number != (double)(size_t)number) {
-    fail(env, "expected a whole number from 0 to 2^31 - 1");
-    return false;
-  }
-  *size = (size_t)number;
-  return true;
-}
 
 enum kind { KIND_MODEL = 0x4c4f4f31, KIND_TRAINING, KIND_QUANTIZED, KIND_SESSION };
 
