@@ -55,6 +55,17 @@ export interface KeyResult {
 const TOAST_MS = 2500;
 /** More characters at once than anybody types: pasted text isn't a series of commands. */
 const LONGEST_BURST = 4;
+const NO_KEY: KeyPress = { input: '', ctrl: false, escape: false, return: false, erase: false };
+/** Control characters as the keys that send them, where Ink didn't tell because they came together with others. */
+const CONTROL_KEYS: Readonly<Record<string, KeyPress>> = {
+  '\u0003': { ...NO_KEY, input: 'c', ctrl: true },
+  '\u000c': { ...NO_KEY, input: 'l', ctrl: true },
+  '\u001a': { ...NO_KEY, input: 'z', ctrl: true },
+  '\r': { ...NO_KEY, return: true },
+  '\n': { ...NO_KEY, return: true },
+  '\b': { ...NO_KEY, erase: true },
+  '\u007f': { ...NO_KEY, erase: true },
+};
 const ENLARGED = { 1: 'loss', 2: 'workers', 3: 'samples' } as const;
 
 export function createUiState(): UiState {
@@ -78,12 +89,19 @@ export function handleKey(ui: UiState, key: KeyPress, context: KeyContext): KeyR
   return handleLetter(ui, key.input, context);
 }
 
-/** One chunk of terminal input as single keys; while a question is typed it stays one piece, as an input method sends it. */
+/**
+ * One chunk of terminal input as single keys. Whoever types fast, or while the program is busy, sends several at once,
+ * and Ctrl-C among them must count. While a question is typed its text stays in one piece, as an input method sends it.
+ */
 export function splitKeys(ui: UiState, key: KeyPress): KeyPress[] {
-  if (key.ctrl || ui.ask?.phase === 'typing') return [key];
-  const characters = [...key.input];
-  if (characters.length < 2) return [key];
-  return characters.length > LONGEST_BURST ? [] : characters.map((input) => ({ ...key, input }));
+  if (key.ctrl || key.escape || key.return || key.erase) return [key];
+  const pieces = key.input.match(/\p{Cc}|\P{Cc}+/gu) ?? [];
+  return pieces.flatMap((piece) => {
+    if (CONTROL_KEYS[piece] !== undefined) return [CONTROL_KEYS[piece]];
+    if (ui.ask?.phase === 'typing') return [{ ...key, input: piece }];
+    const characters = [...piece];
+    return characters.length > LONGEST_BURST ? [] : characters.map((input) => ({ ...key, input }));
+  });
 }
 
 /** The state after the answer to a question came. */

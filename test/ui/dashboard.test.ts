@@ -259,6 +259,17 @@ for (const [name, lose] of losses) {
   });
 }
 
+test('dashboard: a key that fails does not end the run either', async () => {
+  const dashboard = await open();
+  pushAll(dashboard);
+  control.setWorkers = () => {
+    throw new Error('no threads left');
+  };
+  press('+');
+  assert.ok(!stdout.isAlternate);
+  assert.match(stdout.normal, /training goes on\. no threads left\n/);
+});
+
 test('dashboard: a mistake of its own is reported, and plain lines take over', async () => {
   const dashboard = await open();
   pushAll(dashboard, events.slice(0, 50));

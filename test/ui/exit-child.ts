@@ -42,9 +42,10 @@ process.exit(0);
 
 /** Resolves when the run is to end in the ordinary way. */
 async function untilLeaving(): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await new Promise((resolve) => setTimeout(resolve, 100));
   if (way === 'throw') throw new Error('a mistake somewhere else');
-  if (way === 'exit') process.exit(7);
   if (way === 'signal') process.kill(process.pid, 'SIGTERM');
-  while (way !== 'close' && !isStopped) await new Promise((resolve) => setTimeout(resolve, 20));
+  while (!isStopped) await new Promise((resolve) => setTimeout(resolve, 20));
+  // The step that is still finished, and the save.
+  await new Promise((resolve) => setTimeout(resolve, 200));
 }

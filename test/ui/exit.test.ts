@@ -9,6 +9,9 @@ const CHILD = join(import.meta.dirname, 'exit-child.js');
 const ENTER = '\u001b[?1049h';
 const LEAVE = '\u001b[?1049l';
 
+/** A child that takes longer hangs; it is ended, and its test fails. */
+const MOST_MS = 10_000;
+
 interface Result {
   readonly output: string;
   readonly errors: string;
@@ -19,7 +22,7 @@ interface Result {
 /** Runs a command; `keys` are typed when the first step is on the screen, one by one as the output answers. */
 function run(command: string, args: readonly string[], keys: readonly (readonly [seen: string, key: string])[] = []) {
   return new Promise<Result>((resolve, reject) => {
-    const child = spawn(command, args, { env: { ...process.env, TERM: 'xterm', NODE_ENV: '' } });
+    const child = spawn(command, args, { env: { ...process.env, TERM: 'xterm', NODE_ENV: '' }, timeout: MOST_MS });
     const rest = [...keys];
     let output = '';
     let errors = '';
@@ -36,8 +39,6 @@ function run(command: string, args: readonly string[], keys: readonly (readonly 
 }
 
 const ways: [way: string, status: number | null, signal: NodeJS.Signals | null, after: RegExp][] = [
-  ['close', 0, null, /^Stopped after step 30 of 2,000\n/],
-  ['exit', 7, null, /^$/],
   ['throw', 1, null, /^$/],
   ['signal', null, 'SIGTERM', /^$/],
 ];
@@ -77,6 +78,6 @@ test('dashboard: in a terminal, q stops the run and everything is as before', { 
 test('dashboard: in a terminal, the second Ctrl-C quits at once', { skip }, async () => {
   const { output } = await runInTerminal([['step    30/2,000', '\u0003\u0003']]);
   const [, normal] = output.split(LEAVE);
-  assert.match(normal, /status (130|0)\r\n/);
+  assert.match(normal, /status 130\r\n/);
   assert.match(normal, /[^-]icanon/);
 });

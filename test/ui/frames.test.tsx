@@ -5,8 +5,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, test } from 'node:test';
 import { cleanup, render } from 'ink-testing-library';
 import { buildFrame } from '../../src/ui/frame.js';
-import { InkFrame } from '../../src/ui/ink-frame.js';
 import type { PanelContext } from '../../src/ui/panels/panel.js';
+import { Rows } from '../../src/ui/screen.js';
 import { fixture } from '../helpers/paths.js';
 import { record } from './recording.js';
 import { type ContextOptions, contextAfter } from './view.js';
@@ -19,14 +19,14 @@ const early = record({ steps: 230 });
 /** The frame as it leaves Ink, free columns at the right cut off. */
 function inkFrame(context: PanelContext, columns: number, rows: number): string {
   const tree = (
-    <InkFrame
+    <Rows
       rows={buildFrame(context, { columns, rows })}
       columns={columns}
       onKey={() => undefined}
       onUnmount={() => undefined}
     />
   );
-  const { stdout, rerender, lastFrame } = render(<InkFrame rows={['']} columns={1} onKey={noKey} onUnmount={noKey} />);
+  const { stdout, rerender, lastFrame } = render(<Rows rows={['']} columns={1} onKey={noKey} onUnmount={noKey} />);
   // The library's terminal is always 100 columns wide; ours is as wide as the test says.
   Object.defineProperty(stdout, 'columns', { get: () => columns });
   rerender(tree);

@@ -113,3 +113,9 @@ test('keys: two keys in one chunk count as two, pasted text as none', () => {
   assert.deepEqual(type(['qq']).commands, [{ type: 'stop' }, { type: 'forceQuit' }]);
   assert.deepEqual(type(['q stops the training']).commands, []);
 });
+
+test('keys: Ctrl-C counts wherever it comes in a chunk', () => {
+  assert.deepEqual(type(['\u0003\u0003']).commands, [{ type: 'stop' }, { type: 'forceQuit' }]);
+  assert.deepEqual(type(['pasted text \u0003']).commands, [{ type: 'stop' }]);
+  assert.deepEqual(type(['a', '问\u007f什么\r']).commands, [{ type: 'ask', prompt: '什么' }]);
+});

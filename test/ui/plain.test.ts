@@ -119,7 +119,15 @@ test('json lines: are the events, one a line', () => {
 
 test('summary: tells what came out, where it lies, and what to try', () => {
   const view = viewAfter(record({ maxSteps: 700, hasEnd: true }));
-  assert.deepEqual(formatSummary(view, { hasWarnings: true }).split('\n'), ['Done: 700 steps', '']);
+  assert.deepEqual(formatSummary(view, { hasWarnings: true }).split('\n'), [
+    'Done: 700 steps',
+    '  time     0:48, median step 68 ms, 9,799 tokens/s',
+    '  loss     training 0.0027, evaluation 0.0055, best 0.0053 at step 700',
+    '  saved    checkpoints/best, checkpoints/last, checkpoints/quantized',
+    '  warning  worker 1 died and was replaced',
+    '  next     npx gpt-loom infer --ckpt checkpoints/best --prompt "什么是RoPE？"',
+    '',
+  ]);
 });
 
 test('summary: a stopped run says how it goes on, a diverged one what to change', () => {

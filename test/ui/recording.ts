@@ -85,7 +85,7 @@ export function record(options: RecordingOptions = {}): RecordedEvent[] {
   const events: RecordedEvent[] = [{ at: 0, event: start }];
   let at = 400;
   let elapsedMs = 0;
-  let best = Number.POSITIVE_INFINITY;
+  let best: number | null = null;
   const add = (event: TrainEvent) => events.push({ at: Math.round(at), event });
   for (let step = 1; step <= (options.steps ?? maxSteps); step++) {
     const ms = stepMs * (0.96 + 0.08 * random()) * (step % 97 === 0 ? 1.5 : 1);
@@ -95,10 +95,10 @@ export function record(options: RecordingOptions = {}): RecordedEvent[] {
     if (step === 640) add({ type: 'notice', level: 'warning', step, message: 'worker 1 died and was replaced' });
     if (step % start.evalInterval !== 0) continue;
     const evalLoss = curve((step * START.maxSteps) / maxSteps) * (1.25 + 0.5 * random());
-    const isBest = evalLoss < best;
-    best = Math.min(best, evalLoss);
+    const isBest: boolean = best === null || evalLoss < best;
+    best = isBest ? evalLoss : best;
     at += EVAL_MS;
-    add({ type: 'evaluation', step, evalLoss, bestEvalLoss: best, isBest, evalMs: EVAL_MS });
+    add({ type: 'evaluation', step, evalLoss, bestEvalLoss: best ?? evalLoss, isBest, evalMs: EVAL_MS });
     add({ type: 'samples', step, items: samplesAt((step * START.maxSteps) / maxSteps) });
     if (isBest) add({ type: 'checkpoint', kind: 'best', step, path: 'checkpoints/best', writeMs: 12.4 });
   }
@@ -160,7 +160,7 @@ function stepEvent(
   };
 }
 
-function addEnd(events: RecordedEvent[], start: StartEvent, elapsedMs: number, best: number): void {
+function addEnd(events: RecordedEvent[], start: StartEvent, elapsedMs: number, best: number | null): void {
   const { at } = events[events.length - 1];
   const steps = events.flatMap(({ event }) => (event.type === 'step' ? [event] : []));
   const last = steps[steps.length - 1];
@@ -178,7 +178,7 @@ function addEnd(events: RecordedEvent[], start: StartEvent, elapsedMs: number, b
       step: last.step,
       trainLoss: last.loss,
       bestEvalLoss: best,
-      lastEvalLoss: best * 1.04,
+      lastEvalLoss: best === null ? null : best * 1.04,
       elapsedMs,
       medianStepMs: 68.2,
       tokensPerSec: 9799,
