@@ -1,9 +1,9 @@
 // Saves a checkpoint: a folder with model.safetensors (weights alone), config.json and tokenizer.json; a resumable one also has
 // training/state.safetensors (both moments) and training/state.json. All of it appears at once or not at all.
 
-import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { FileError, LoomError, NonFiniteError } from '../errors.js';
+import { makeFolder } from '../folder.js';
 import { createParameterTable } from '../model/parameters.js';
 import type { NamedWeights } from '../model/weights.js';
 import { createFileOps, type FileOps } from './file-ops.js';
@@ -61,7 +61,7 @@ export async function saveCheckpoint(
 async function saveNow(path: string, content: CheckpointContent, ops: FileOps): Promise<number> {
   const configJson = configJsonOf(content);
   try {
-    await mkdir(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     await checkReplaceable(path);
     return await replaceFolder(path, (folder) => writeFolder(folder, content, configJson, ops), ops);
   } catch (error) {

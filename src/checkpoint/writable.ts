@@ -1,8 +1,8 @@
 // Asked once before training starts: can checkpoints be saved here? Better to hear it now than after the first hundred steps.
 
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CheckpointError, ConfigError } from '../errors.js';
+import { makeFolder } from '../folder.js';
 import { createFileOps, type FileOps } from './file-ops.js';
 import { describe } from './json.js';
 import { checkReplaceable } from './locate.js';
@@ -16,7 +16,7 @@ import { writeNewFile } from './write-file.js';
  */
 export async function ensureWritable(saveDir: string, ops: FileOps = createFileOps()): Promise<void> {
   try {
-    await mkdir(saveDir, { recursive: true });
+    makeFolder(saveDir);
     await recover(saveDir, ops);
     const probe = join(saveDir, `.writable-${process.pid}`);
     await ops.remove(probe);

@@ -1,10 +1,11 @@
 // `gpt-loom data build`: reads facts.jsonl and outside.jsonl, writes train.jsonl, val.jsonl and test.jsonl.
 
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import type { SourceFile } from '../data/build-source.js';
 import { ConfigError, DataError, FileError } from '../errors.js';
+import { makeFolder } from '../folder.js';
 
 export function registerData(program: Command): void {
   const data = program.command('data').description('make the training, validation and test rows');
@@ -89,7 +90,7 @@ const REASONS = new Map([
 /** Writes all files aside first, so that a full disk leaves the old three as they were. */
 function saveFiles(folder: string, files: readonly { readonly path: string; readonly text: string }[]): void {
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     for (const { path, text } of files) writeFileSync(`${path}.tmp`, text);
     for (const { path } of files) renameSync(`${path}.tmp`, path);
   } catch (cause) {

@@ -1,14 +1,15 @@
 // A tokenizer.json on disk: the old file stays whole until the new one is complete.
 
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { FileError } from '../errors.js';
+import { makeFolder } from '../folder.js';
 import { formatTokenizer, type TokenizerJson } from './format.js';
 
 /** Creates missing folders. Throws FileError, and then leaves what was there. */
 export function saveTokenizer(path: string, definition: TokenizerJson): void {
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     replaceFile(path, formatTokenizer(definition));
   } catch (cause) {
     throw new FileError(

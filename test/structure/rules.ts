@@ -15,7 +15,7 @@ export interface Import {
 
 /** Data and imports flow from left to right: a module imports from levels above its own in this list, never from its own level. */
 export const LEVELS: readonly (readonly string[])[] = [
-  ['errors', 'random', 'addon', 'machine'],
+  ['errors', 'random', 'folder', 'addon', 'machine'],
   ['config'],
   ['tokenizer'],
   ['data'],
@@ -24,7 +24,9 @@ export const LEVELS: readonly (readonly string[])[] = [
   ['parallel', 'sampling', 'export'],
   ['evaluation'],
   ['trainer'],
+  ['tune'],
   ['ui'],
+  ['plot'],
   ['commands'],
   ['cli'],
 ];
