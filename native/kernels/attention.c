@@ -27,13 +27,8 @@ static size_t attention_scratch(size_t keys, size_t hs) {
 
 /* Panels of X^T: out[p][d][j] = X[p * NR + j][d], so that a query block times it gives scores by key. */
 static void pack_heads(float *restrict out, const float *restrict X, size_t ldx, size_t keys, size_t hs) {
-  for (size_t first = 0; first < keys; first += NR, out += hs * NR) {
-    const size_t n = keys - first < NR ? keys - first : NR;
-    for (size_t j = 0; j < n; j++)
-      for (size_t d = 0; d < hs; d++) out[d * NR + j] = X[(first + j) * ldx + d];
-    for (size_t j = n; j < NR; j++)
-      for (size_t d = 0; d < hs; d++) out[d * NR + j] = 0;
-  }
+  for (size_t first = 0; first < keys; first += NR, out += hs * NR)
+    pack_transposed(out, X + first * ldx, ldx, keys - first < NR ? keys - first : NR, hs);
 }
 
 /* scores (m, visible) = q . k^T for the block that starts at query i; only the panels that some row of the block sees. */

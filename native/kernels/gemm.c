@@ -159,24 +159,59 @@ static void gemm_one_row(const struct gemm *g) {
 
 /* pack_rows: panels of the matrix X (K, N) with row stride ldx: out[p][k][j] = X[k][p * NR + j], 0 beyond N. */
 static void pack_rows(float *restrict out, const float *restrict X, size_t K, size_t N, size_t ldx) {
-  for (size_t j = 0; j < N; j += NR) {
-    const size_t n = N - j < NR ? N - j : NR;
-    for (size_t k = 0; k < K; k++, out += NR) {
-      memcpy(out, X + k * ldx + j, n * sizeof(float));
-      if (n < NR) memset(out + n, 0, (NR - n) * sizeof(float));
+  size_t j = 0;
+  for (; j + NR <= N; j += NR) {
+    const float *from = X + j;
+    for (size_t k = 0; k < K; k++, out += NR, from += ldx) {
+      UNROLL for (int v = 0; v < NV; v++) vstore(out + v * VW, vload(from + v * VW));
     }
+  }
+  if (j == N) return;
+  for (size_t k = 0; k < K; k++, out += NR) {
+    memcpy(out, X + k * ldx + j, (N - j) * sizeof(float));
+    memset(out + (N - j), 0, (NR - (N - j)) * sizeof(float));
   }
 }
 
-/* pack_panel_transposed: one panel of the transpose of W (N, K): out[k][j] = W[p * NR + j][k], 0 beyond N. */
+/* An 8 x 8 block, transposed: out[k][j] = in[j][k]. */
+INLINE void transpose8(float *restrict out, size_t ldout, const float *restrict in, size_t ldin) {
+#if defined(__AVX2__)
+  __m256 r[8], t[8];
+  UNROLL for (int i = 0; i < 8; i++) r[i] = _mm256_loadu_ps(in + (size_t)i * ldin);
+  UNROLL for (int i = 0; i < 8; i += 2) {
+    t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+    t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+  }
+  UNROLL for (int i = 0; i < 8; i += 4) {
+    r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
+    r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
+    r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+    r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+  }
+  UNROLL for (int i = 0; i < 4; i++) {
+    _mm256_storeu_ps(out + (size_t)i * ldout, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
+    _mm256_storeu_ps(out + (size_t)(i + 4) * ldout, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
+  }
+#else
+  for (size_t k = 0; k < 8; k++)
+    for (size_t j = 0; j < 8; j++) out[k * ldout + j] = in[j * ldin + k];
+#endif
+}
+
+/* pack_transposed: one panel of the transpose of n <= NR rows of W: out[k][j] = W[j][k], k < K, 0 for j >= n. */
+static void pack_transposed(float *restrict out, const float *restrict W, size_t ldw, size_t n, size_t K) {
+  const size_t whole_j = n - n % 8, whole_k = K - K % 8;
+  if (n < NR) memset(out, 0, K * NR * sizeof(float));
+  for (size_t k = 0; k < whole_k; k += 8)
+    for (size_t j = 0; j < whole_j; j += 8) transpose8(out + k * NR + j, NR, W + j * ldw + k, ldw);
+  for (size_t j = 0; j < n; j++)
+    for (size_t k = j < whole_j ? whole_k : 0; k < K; k++) out[k * NR + j] = W[j * ldw + k];
+}
+
+/* pack_panel_transposed: panel p of the transpose of W (N, K), for Y = X . W^T: out[k][j] = W[p * NR + j][k], 0 beyond N. */
 static void pack_panel_transposed(float *restrict out, const float *restrict W, size_t p, size_t N, size_t K) {
   const size_t first = p * NR, n = N - first < NR ? N - first : NR;
-  if (n < NR) memset(out, 0, K * NR * sizeof(float));
-  /* 8 x 8 blocks keep both sides within a few cache lines. */
-  for (size_t j = 0; j < n; j += 8)
-    for (size_t k = 0; k < K; k += 8)
-      for (size_t jj = j; jj < j + 8 && jj < n; jj++)
-        for (size_t kk = k; kk < k + 8 && kk < K; kk++) out[kk * NR + jj] = W[(first + jj) * K + kk];
+  pack_transposed(out, W + first * K, K, n, K);
 }
 
 /* pack_panel: one panel of W (N, K) itself, for dX = dY . W: out[n][j] = W[n][p * NR + j], 0 beyond K. */
