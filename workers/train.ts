@@ -1,6 +1,9 @@
-// Entry point of a training thread: Piscina calls the default export with each task.
+// Entry point of a training thread: Piscina waits for the default export and calls it with each task.
 
 import { workerData } from 'piscina';
 import { createWorker } from '../src/parallel/worker.js';
 
-export default createWorker(workerData);
+// A worker that can't be made says so in its first task: that is where the pool looks for failures.
+export default createWorker(workerData).catch((error: unknown) => () => {
+  throw error;
+});

@@ -1,6 +1,7 @@
 // The configuration as the code sees it: frozen, complete, camelCase. `load.ts` makes it out of YAML and flags.
 
 export type EngineChoice = 'auto' | 'native' | 'tfjs';
+export type TfjsBackendChoice = 'auto' | 'tensorflow' | 'wasm' | 'cpu';
 export type PrecisionChoice = 'auto' | 'fp32' | 'bf16';
 
 export interface Config {
@@ -49,6 +50,10 @@ export interface Config {
     readonly path: string;
     /** Upper bound for `tokenizer build`. */
     readonly vocabSize: number;
+  };
+  readonly tfjs: {
+    /** What TensorFlow.js computes with; auto: the first of these that is there. */
+    readonly backend: TfjsBackendChoice;
   };
   readonly engine: EngineChoice;
   readonly precision: PrecisionChoice;

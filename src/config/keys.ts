@@ -75,6 +75,9 @@ export const SECTIONS = {
     path: text('tokenizer/tokenizer.json', 'a file'),
     vocab_size: integer(MIN_VOCAB_SIZE, 65536, 2048),
   },
+  tfjs: {
+    backend: choice(['auto', 'tensorflow', 'wasm', 'cpu'], 'auto'),
+  },
 };
 
 /** Keys that stand outside the sections. */
@@ -88,6 +91,7 @@ export const SCHEMA = z.strictObject({
   training: z.strictObject(SECTIONS.training).prefault({}),
   data: z.strictObject(SECTIONS.data).prefault({}),
   tokenizer: z.strictObject(SECTIONS.tokenizer).prefault({}),
+  tfjs: z.strictObject(SECTIONS.tfjs).prefault({}),
   ...TOP_LEVEL,
 });
 

@@ -7,71 +7,121 @@ import type { NamedWeights } from '../model/weights.js';
 import type { BatchCapacity, InferenceEngine, TrainingEngine } from './engine.js';
 import { createNativeTraining, type NativeBuffers, nativePackedFloats } from './native.js';
 import { createLiveNativeInference, createNativeInference } from './native-inference.js';
+import { createTfjsTraining } from './tfjs.js';
+import { chooseBackend, loadTfjs, requireTfjs } from './tfjs-backend.js';
+import { createLiveTfjsInference, createTfjsInference } from './tfjs-inference.js';
+import type { TfjsBackend } from './tfjs-types.js';
 
 /** What a worker needs to know to make the same engine as its peers; can be posted. */
-export interface EngineSelection {
+export type EngineSelection = NativeSelection | TfjsSelection;
+
+interface CommonSelection {
+  readonly precision: 'fp32';
+  /** One line for people when this isn't the fastest engine there is: why, and how to get that one. */
+  readonly notice: string | null;
+}
+
+export interface NativeSelection extends CommonSelection {
   readonly engine: 'native';
   /** Instruction set of the native engine. */
   readonly isa: string;
-  readonly precision: 'fp32';
+}
+
+export interface TfjsSelection extends CommonSelection {
+  readonly engine: 'tfjs';
+  readonly backend: TfjsBackend;
 }
 
 const ISA_NAMES: Record<string, string> = { avx512: 'AVX-512', avx2: 'AVX2', neon: 'NEON', plain: 'plain C' };
+const BACKEND_NAMES: Record<TfjsBackend, string> = {
+  tensorflow: 'TensorFlow',
+  wasm: 'WebAssembly',
+  cpu: 'plain JavaScript',
+};
+const HOW_TO_BUILD =
+  'It is built during set-up. Install a C compiler (Debian: apt install gcc libc6-dev; macOS: xcode-select --install)\n' +
+  '  and run: npm run setup. `gpt-loom doctor` shows what is missing.';
 
-/** Throws EngineError when the choice can't be had here; says why and what to do instead. */
-export function selectEngine(choice: 'auto' | 'native' | 'tfjs', precision: 'auto' | 'fp32' | 'bf16'): EngineSelection {
-  if (choice === 'tfjs') {
-    throw new EngineError(
-      'engine: tfjs was asked for, but this version has the native engine only.\n' +
-        '  Use engine: auto or native in config.yaml, or --engine native.',
-    );
-  }
+/** Throws EngineError when the choice can't be had here; says why and what to do instead. Loads nothing of TensorFlow.js yet. */
+export function selectEngine(
+  engine: 'auto' | 'native' | 'tfjs',
+  precision: 'auto' | 'fp32' | 'bf16',
+  backend: TfjsBackend | 'auto' = 'auto',
+): EngineSelection {
   if (precision === 'bf16') {
     throw new EngineError(
       'precision: bf16 was asked for, but this version computes in fp32 only.\n' +
         '  Use precision: auto or fp32 in config.yaml, or --precision fp32.',
     );
   }
+  if (engine === 'tfjs') return { engine, backend: chooseBackend(backend), precision: 'fp32', notice: null };
   const addon = loadAddon();
-  if (!addon) {
+  if (addon) return { engine: 'native', isa: addon.isaVariants()[0], precision: 'fp32', notice: null };
+  if (engine === 'native') {
     throw new EngineError(
-      `engine: ${choice} needs the native engine, and it can't be loaded: ${addonProblem()}.\n` +
-        '  It is built during set-up. Install a C compiler (Debian: apt install gcc libc6-dev; macOS: xcode-select --install)\n' +
-        '  and run: npm run setup. `gpt-loom doctor` shows what is missing.',
+      `engine: native can't be loaded: ${addonProblem()}.\n  ${HOW_TO_BUILD}\n` +
+        '  Or use engine: tfjs in config.yaml, or --engine tfjs: slower, but it needs no compiler.',
     );
   }
-  return { engine: 'native', isa: addon.isaVariants()[0], precision: 'fp32' };
+  return withoutAddon(backend);
 }
 
-/** One line for people: `native (AVX2)`. */
+/** Makes the engine's library ready in this thread. On the main thread before a Coordinator or live inference is made. */
+export async function prepareEngine(selection: EngineSelection): Promise<void> {
+  if (selection.engine === 'tfjs') await loadTfjs(selection.backend);
+}
+
+/** For people: `native` and `AVX2`, `tfjs` and `WebAssembly`. */
 export function describeEngine(selection: EngineSelection): { name: string; detail: string } {
-  return { name: selection.engine, detail: ISA_NAMES[selection.isa] ?? selection.isa };
+  const detail =
+    selection.engine === 'native' ? (ISA_NAMES[selection.isa] ?? selection.isa) : BACKEND_NAMES[selection.backend];
+  return { name: selection.engine, detail };
 }
 
 /** Floats of shared memory that the engine wants for its own copies of the weights. */
-export function packedFloats(_selection: EngineSelection, shape: ModelShape): number {
-  return nativePackedFloats(shape);
+export function packedFloats(selection: EngineSelection, shape: ModelShape): number {
+  return selection.engine === 'native' ? nativePackedFloats(shape) : 0;
 }
 
-export function createTrainingEngine(
-  selection: Pick<EngineSelection, 'engine' | 'isa'> & { readonly shape: ModelShape },
-  buffers: Pick<NativeBuffers, 'table' | 'weights' | 'packed'>,
+export async function createTrainingEngine(
+  selection: EngineSelection,
+  buffers: Omit<NativeBuffers, 'isa'>,
   capacity: BatchCapacity,
-): TrainingEngine {
-  return createNativeTraining({ shape: selection.shape, isa: selection.isa, ...buffers }, capacity);
+): Promise<TrainingEngine> {
+  if (selection.engine === 'tfjs') return createTfjsTraining(await loadTfjs(selection.backend), buffers);
+  return createNativeTraining({ ...buffers, isa: selection.isa }, capacity);
 }
 
 /** An engine over the weights of a checkpoint, f32 or int8. */
-export function createInferenceEngine(
-  choice: 'auto' | 'native' | 'tfjs',
+export async function createInferenceEngine(
+  selection: EngineSelection,
   shape: ModelShape,
   weights: NamedWeights,
-): InferenceEngine {
-  selectEngine(choice, 'auto');
-  return createNativeInference(shape, weights);
+): Promise<InferenceEngine> {
+  if (selection.engine === 'tfjs') return createTfjsInference(await loadTfjs(selection.backend), shape, weights);
+  return createNativeInference(shape, weights, selection.isa);
 }
 
-/** An engine over the weights of a training that goes on, to be used between two steps. */
+/** An engine over the weights of a training that goes on, to be used between two steps; after prepareEngine. */
 export function createLiveInference(selection: EngineSelection, buffers: Omit<NativeBuffers, 'isa'>): InferenceEngine {
+  if (selection.engine === 'tfjs') return createLiveTfjsInference(requireTfjs(selection.backend), buffers);
   return createLiveNativeInference({ ...buffers, isa: selection.isa });
+}
+
+function withoutAddon(choice: TfjsBackend | 'auto'): TfjsSelection {
+  const problem = addonProblem();
+  let backend: TfjsBackend;
+  try {
+    backend = chooseBackend(choice);
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    throw new EngineError(
+      `engine: auto finds no engine. The native engine can't be loaded: ${problem}.\n  ${HOW_TO_BUILD}\n` +
+        `  And the engine that needs no compiler is missing too: ${error.message}`,
+    );
+  }
+  const notice =
+    `engine: tfjs (${BACKEND_NAMES[backend]}) instead of the native engine, which can't be loaded: ${problem}. ` +
+    'To get it, which is several times faster: install a C compiler (gcc or clang) and run npm run setup.';
+  return { engine: 'tfjs', backend, precision: 'fp32', notice };
 }

@@ -1,5 +1,5 @@
 // Names of the control words that coordinator and workers share, and the barrier and counter made of them.
-// One Int32Array over a SharedArrayBuffer; nothing here depends on how long anything takes.
+// One Int32Array over a SharedArrayBuffer; no result depends on how long anything takes.
 
 enum Word {
   /** Workers that have arrived at the present barrier. */
@@ -10,15 +10,25 @@ enum Word {
   Aborted,
   /** The next micro-batch that nobody has taken. */
   NextTask,
-  /** From here on one word a worker: what it does (an index of ACTIVITIES). */
-  FirstActivity,
+  /** Not 0: in this task a worker has begun to change weights and moments. */
+  UpdateBegun,
+  /** From here on two words a worker: what it does (an index of ACTIVITIES), and how often it began something. */
+  FirstWorker,
 }
+
+const WORDS_PER_WORKER = 2;
 
 export const ACTIVITIES = ['idle', 'forward', 'backward', 'reduce', 'update', 'wait', 'evaluate'] as const;
 export type Activity = (typeof ACTIVITIES)[number];
 
 /** A peer failed; the cause is in that peer's own error. */
-export class AbortedError extends Error {}
+export class AbortedError extends Error {
+  static readonly TEXT = 'another worker failed';
+
+  constructor() {
+    super(AbortedError.TEXT);
+  }
+}
 
 /** About 20 us: most peers arrive within it. Longer, and a worker would burn the core that the late one needs. */
 const SPINS = 2000;
@@ -26,7 +36,7 @@ const SPINS = 2000;
 const SLICE_MS = 50;
 
 export function createControl(maxWorkers: number): SharedArrayBuffer {
-  return new SharedArrayBuffer((Word.FirstActivity + maxWorkers) * Int32Array.BYTES_PER_ELEMENT);
+  return new SharedArrayBuffer((Word.FirstWorker + WORDS_PER_WORKER * maxWorkers) * Int32Array.BYTES_PER_ELEMENT);
 }
 
 export class Control {
@@ -41,6 +51,12 @@ export class Control {
     Atomics.store(this.words, Word.Arrived, 0);
     Atomics.store(this.words, Word.Aborted, 0);
     Atomics.store(this.words, Word.NextTask, 0);
+    Atomics.store(this.words, Word.UpdateBegun, 0);
+  }
+
+  /** Coordinator only, before a pool starts: the workers of the one before are gone, whatever they did last. */
+  forgetActivities(): void {
+    this.words.fill(0, Word.FirstWorker);
   }
 
   /** Hands out 0, 1, 2, ... each once, to whoever asks first. */
@@ -49,14 +65,39 @@ export class Control {
   }
 
   setActivity(rank: number, activity: Activity): void {
-    Atomics.store(this.words, Word.FirstActivity + rank, ACTIVITIES.indexOf(activity));
+    Atomics.store(this.words, Word.FirstWorker + WORDS_PER_WORKER * rank, ACTIVITIES.indexOf(activity));
+    this.beat(rank);
+  }
+
+  /** A sign of life; the coordinator's watchdog takes a worker without one for hung. */
+  beat(rank: number): void {
+    Atomics.add(this.words, Word.FirstWorker + WORDS_PER_WORKER * rank + 1, 1);
+  }
+
+  /** How often this worker has given a sign of life; wraps round. */
+  beats(rank: number): number {
+    return Atomics.load(this.words, Word.FirstWorker + WORDS_PER_WORKER * rank + 1);
+  }
+
+  activity(rank: number): Activity {
+    return ACTIVITIES[Atomics.load(this.words, Word.FirstWorker + WORDS_PER_WORKER * rank)];
   }
 
   activities(workers: number): Activity[] {
-    return Array.from(
-      { length: workers },
-      (_, rank) => ACTIVITIES[Atomics.load(this.words, Word.FirstActivity + rank)],
-    );
+    return Array.from({ length: workers }, (_, rank) => this.activity(rank));
+  }
+
+  /**
+   * To be called by a worker before it changes the first weight or moment. Once all workers of a task have ended, a word that
+   * is still 0 proves that none was touched: the task can be done again. Stored after it, a dying worker could hide a change.
+   */
+  beginUpdate(): void {
+    Atomics.store(this.words, Word.UpdateBegun, 1);
+  }
+
+  /** Final only when no worker runs any more. */
+  hasUpdateBegun(): boolean {
+    return Atomics.load(this.words, Word.UpdateBegun) !== 0;
   }
 
   /** Makes every worker that waits at a barrier, or comes to one, throw AbortedError. */
@@ -83,7 +124,7 @@ export class Control {
       if (Atomics.load(this.words, Word.Generation) !== generation) return;
     }
     while (Atomics.load(this.words, Word.Generation) === generation) {
-      if (Atomics.load(this.words, Word.Aborted) !== 0) throw new AbortedError('another worker failed');
+      if (Atomics.load(this.words, Word.Aborted) !== 0) throw new AbortedError();
       // The last to arrive wakes us; a value that has changed already returns at once.
       Atomics.wait(this.words, Word.Generation, generation, SLICE_MS);
     }

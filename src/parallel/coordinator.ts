@@ -13,7 +13,7 @@ import { createBoard } from './board.js';
 import { type Activity, Control, createControl } from './control.js';
 import { batchCapacity, largerCapacity, planCapacity } from './pack.js';
 import { planEvaluation, planStep, type StepPlan } from './plan.js';
-import { createPool, type WorkerPool } from './pool.js';
+import { createPool, type TeamTask, WorkerFailure, type WorkerPool } from './pool.js';
 import type { WorkerReport, WorkerSetup } from './tasks.js';
 
 export interface CoordinatorOptions {
@@ -26,6 +26,8 @@ export interface CoordinatorOptions {
   readonly microBatches: number;
   readonly mergeDuplicates: boolean;
   readonly workers: number;
+  /** Tests put faulty workers in the place of the real ones, and wait less long for them. */
+  readonly team?: { readonly entry?: string; readonly patienceMs?: number };
 }
 
 export interface StepSettings {
@@ -50,6 +52,15 @@ export interface StepResult {
 export const MAX_WORKERS = 256;
 /** An evaluation chunk: enough rows for full GEMM speed, few enough to share out evenly and to need no more scratch than a step. */
 const EVALUATION_CHUNK_TOKENS = 256;
+/** A worker without a sign of life for so long is taken for hung. Between two signs lies at most one pass over a micro-batch, */
+const PATIENCE_MS = 8000;
+/** and for a large model that pass gets as long as it would take at so many FLOPs per second, by engine. */
+const SLOWEST_FLOPS: Readonly<Record<string, number>> = { native: 2e9 };
+const SLOWEST_OTHER_FLOPS = 5e7;
+/** TensorFlow.js takes seconds to load before a worker's first sign, many on a busy machine. */
+const LOADING_MS = 30_000;
+/** After a false alarm the repetition would fail in the same way: patience grows until it fits. */
+const PATIENCE_GROWTH = 4;
 
 export class Coordinator {
   readonly arena: Arena;
@@ -58,6 +69,8 @@ export class Coordinator {
   private readonly trainBoard;
   private readonly evaluationPlan: StepPlan;
   private pool: WorkerPool;
+  private readonly basePatienceMs: number;
+  private patienceMs: number;
 
   constructor(private readonly options: CoordinatorOptions) {
     const { selection, shape, table, train, validation, batchSize, microBatches, workers } = options;
@@ -80,8 +93,7 @@ export class Coordinator {
     this.control = new Control(control);
     this.setup = {
       shape,
-      engine: selection.engine,
-      isa: selection.isa,
+      selection,
       arena: this.arena.description,
       control,
       capacity: largerCapacity(
@@ -91,7 +103,10 @@ export class Coordinator {
       train: { corpus: train.buffers, board: this.trainBoard.description },
       evaluation: { corpus: validation.buffers, board: evaluationBoard.description },
     };
-    this.pool = createPool(workers, this.setup, this.control);
+    this.basePatienceMs =
+      options.team?.patienceMs ?? patienceFor(selection.engine, table.count, this.setup.capacity.rows);
+    this.patienceMs = this.basePatienceMs;
+    this.pool = this.startPool(workers);
   }
 
   get workers(): number {
@@ -104,7 +119,7 @@ export class Coordinator {
 
   /** To be called once after the weights were written, and before the first step. */
   async refresh(): Promise<void> {
-    await this.pool.runAll({ kind: 'refresh' });
+    await this.run({ kind: 'refresh' });
   }
 
   /** One optimizer step over the given samples of the training corpus. */
@@ -116,13 +131,13 @@ export class Coordinator {
       mergeDuplicates: mergeDuplicates && settings.dropout === 0,
     });
     this.trainBoard.write(plan);
-    const reports = await this.pool.runAll({ kind: 'step', scoredTokens: plan.scoredTokens, ...settings });
+    const reports = await this.run({ kind: 'step', scoredTokens: plan.scoredTokens, ...settings });
     return { plan, loss: sum(this.arena.losses, plan.starts.length - 1), gradNorm: reports[0].gradNorm, reports };
   }
 
   /** Mean cross-entropy over all scored tokens of the validation corpus, in nats. */
   async evaluate(): Promise<number> {
-    await this.pool.runAll({ kind: 'evaluate' });
+    await this.run({ kind: 'evaluate' });
     const { starts, scoredTokens } = this.evaluationPlan;
     return sum(this.arena.losses, starts.length - 1) / scoredTokens;
   }
@@ -130,12 +145,42 @@ export class Coordinator {
   /** Another number of workers from the next task on: a new pool over the same memory. */
   async resize(workers: number): Promise<void> {
     await this.pool.close();
-    this.pool = createPool(workers, this.setup, this.control);
+    this.pool = this.startPool(workers);
+  }
+
+  /** New threads over the same memory, after a WorkerFailure. */
+  async replaceWorkers(): Promise<void> {
+    await this.resize(this.workers);
   }
 
   async close(): Promise<void> {
     await this.pool.close();
   }
+
+  private startPool(workers: number): WorkerPool {
+    return createPool({ workers, setup: this.setup, control: this.control, entry: this.options.team?.entry });
+  }
+
+  /** Throws WorkerFailure; the workers must be replaced then. */
+  private async run(task: TeamTask) {
+    try {
+      const reports = await this.pool.runAll(task, this.patienceMs);
+      this.patienceMs = this.basePatienceMs;
+      return reports;
+    } catch (error) {
+      if (error instanceof WorkerFailure && error.isStall) this.patienceMs *= PATIENCE_GROWTH;
+      throw error;
+    }
+  }
+}
+
+/** Forward and backward cost about 6 FLOPs a parameter and token. */
+function patienceFor(engine: string, parameters: number, rows: number): number {
+  const slowest = SLOWEST_FLOPS[engine] ?? SLOWEST_OTHER_FLOPS;
+  return Math.max(
+    engine === 'native' ? PATIENCE_MS : PATIENCE_MS + LOADING_MS,
+    (6 * parameters * rows * 1000) / slowest,
+  );
 }
 
 /** In the order of the micro-batches, whoever computed them. */

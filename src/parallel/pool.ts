@@ -1,29 +1,60 @@
 // The pool of training threads. The only place that knows Piscina.
 
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
-import { WorkerError } from '../errors.js';
-import type { Control } from './control.js';
+import { AbortedError, type Control } from './control.js';
 import type { WorkerReport, WorkerSetup, WorkerTask } from './tasks.js';
+import { watchWorkers } from './watchdog.js';
 
 const ENTRY = new URL('../../workers/train.js', import.meta.url).href;
+/** JavaScript heap of a worker: many times what it needs, and little enough that a leak kills the worker, not the machine. */
+const MAX_HEAP_MB = 512;
+/** JavaScript ends within milliseconds; a native call must return first. */
+const TERMINATION_MS = 5000;
 
 type Unranked<T> = T extends unknown ? Omit<T, 'rank' | 'ranks'> : never;
 /** A task as the coordinator gives it: every worker gets it with its own rank. */
 export type TeamTask = Unranked<WorkerTask>;
 
+/** What went wrong in a task. By then all threads of the pool have ended, or `isThreadAlive`. */
+export class WorkerFailure extends Error {
+  constructor(
+    readonly rank: number,
+    readonly isStall: boolean,
+    /** Weights and moments may be half changed. */
+    readonly hasUpdateBegun: boolean,
+    /** A thread can't be stopped, since it is in native code that doesn't return; the shared memory isn't ours alone. */
+    readonly isThreadAlive: boolean,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
 export interface WorkerPool {
   readonly workers: number;
   /**
-   * Runs the task on all workers at the same time, reports in order of rank. When one fails, its peers are freed and the
-   * call rejects with a WorkerError that names rank and cause.
+   * Runs the task on all workers at the same time, reports in order of rank. When one throws, dies, or shows no sign of life
+   * for `patienceMs`, all are ended and the call rejects with a WorkerFailure; the pool is of no more use.
    */
-  runAll(task: TeamTask): Promise<WorkerReport[]>;
+  runAll(task: TeamTask, patienceMs: number): Promise<WorkerReport[]>;
   close(): Promise<void>;
 }
 
-export function createPool(workers: number, setup: WorkerSetup, control: Control): WorkerPool {
+export interface PoolOptions {
+  readonly workers: number;
+  readonly setup: WorkerSetup;
+  readonly control: Control;
+  /** URL of the threads' entry point; absent: the real one. */
+  readonly entry?: string;
+}
+
+export function createPool({ workers, setup, control, entry = ENTRY }: PoolOptions): WorkerPool {
+  control.forgetActivities();
   const piscina = new Piscina({
-    filename: ENTRY,
+    filename: entry,
     minThreads: workers,
     maxThreads: workers,
     // Threads are never taken away: a step needs all of them at once, since they meet at barriers.
@@ -31,39 +62,97 @@ export function createPool(workers: number, setup: WorkerSetup, control: Control
     concurrentTasksPerWorker: 1,
     recordTiming: false,
     atomics: 'sync',
+    resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MB },
     workerData: setup,
   });
+  // A thread that fails outside a task: its next task fails too, and that is where it is dealt with.
+  piscina.on('error', () => {});
+  const threads = [...piscina.threads];
+  let ending: Promise<boolean> | null = null;
+  // Once: a second destroy() would return at once and have the threads that are just ending replaced by new ones.
+  const close = () => {
+    ending ??= endThreads(piscina, threads);
+    return ending;
+  };
   return {
     workers,
-    async runAll(task) {
-      control.reset();
-      const runs = Array.from({ length: workers }, (_, rank) =>
-        piscina.run({ ...task, rank, ranks: workers }).catch((error: unknown) => {
-          control.abort();
-          throw new RankError(rank, error);
-        }),
-      );
-      const results = await Promise.allSettled(runs);
-      const failures = results.filter((r) => r.status === 'rejected').map((r) => r.reason as RankError);
-      if (failures.length > 0) throw describeFailure(task, failures);
-      return results.map((r) => (r as PromiseFulfilledResult<WorkerReport>).value);
+    close: async () => {
+      await close();
     },
-    close: () => piscina.destroy(),
+    async runAll(task, patienceMs) {
+      control.reset();
+      const failures: RankError[] = [];
+      const pending = new Set(Array.from({ length: workers }, (_, rank) => rank));
+      const endWatch = watchWorkers({ signs: control, pending, patienceMs }, ({ rank, activity, stalledMs }) => {
+        const seconds = Math.round(stalledMs / 1000);
+        failures.push(new RankError(rank, new Error(`no sign of life for ${seconds} s (${activity})`), true));
+        control.abort();
+        void close();
+      });
+      const runs = Array.from(pending, (rank) =>
+        piscina
+          .run({ ...task, rank, ranks: workers })
+          .catch((error: unknown) => {
+            control.abort();
+            failures.push(new RankError(rank, error, false));
+            return null;
+          })
+          .finally(() => pending.delete(rank)),
+      );
+      const reports = await Promise.all(runs);
+      endWatch();
+      if (failures.length === 0) return reports as WorkerReport[];
+      const isThreadAlive = !(await close());
+      throw describeFailure(task, failures, control.hasUpdateBegun(), isThreadAlive);
+    },
   };
+}
+
+/** Whether all threads have ended. */
+async function endThreads(piscina: Piscina, threads: readonly Worker[]): Promise<boolean> {
+  const running = [...new Set([...threads, ...piscina.threads])].filter(({ threadId }) => threadId !== -1);
+  const exits = running.map((thread) => new Promise((resolve) => thread.once('exit', resolve)));
+  const ended = Promise.all([piscina.destroy(), ...exits]).then(() => true);
+  const timeout = new AbortController();
+  const hasEnded = await Promise.race([
+    ended,
+    delay(TERMINATION_MS, false, { signal: timeout.signal }).catch(() => false),
+  ]);
+  timeout.abort();
+  if (!hasEnded) dieOnExit(running);
+  return hasEnded;
+}
+
+/** The end of a process waits for its threads, for ever if one never returns: the last thing it does is to kill itself. */
+function dieOnExit(threads: readonly Worker[]): void {
+  for (const thread of threads) thread.unref();
+  process.once('exit', () => process.kill(process.pid, 'SIGKILL'));
 }
 
 class RankError extends Error {
   constructor(
     readonly rank: number,
     override readonly cause: unknown,
+    readonly isStall: boolean,
   ) {
     super(cause instanceof Error ? cause.message : String(cause));
   }
+
+  /** Merely the echo of another worker's failure. The class doesn't survive the way between threads, the text does. */
+  get isEcho(): boolean {
+    return this.message === AbortedError.TEXT;
+  }
 }
 
-/** The first failure that isn't merely the echo of another worker's. */
-function describeFailure(task: TeamTask, failures: RankError[]): WorkerError {
-  const own = failures.find((f) => f.message !== 'another worker failed') ?? failures[0];
+/** The first failure in time that isn't an echo. */
+function describeFailure(
+  task: TeamTask,
+  failures: readonly RankError[],
+  hasUpdateBegun: boolean,
+  isThreadAlive: boolean,
+): WorkerFailure {
+  const own = failures.find((failure) => !failure.isEcho) ?? failures[0];
   const where = task.kind === 'step' ? `in step ${task.step}` : `in task ${task.kind}`;
-  return new WorkerError(`worker ${own.rank} failed ${where}: ${own.message}`, { cause: own.cause });
+  const message = `worker ${own.rank} failed ${where}: ${own.message}`;
+  return new WorkerFailure(own.rank, own.isStall, hasUpdateBegun, isThreadAlive, message, { cause: own.cause });
 }

@@ -2,6 +2,7 @@
 
 import type { CorpusBuffers } from '../data/corpus.js';
 import type { BatchCapacity } from '../engine/engine.js';
+import type { EngineSelection } from '../engine/select.js';
 import type { ModelShape } from '../model/shape.js';
 import type { AdamWSettings } from '../optim/adamw.js';
 import type { ArenaDescription } from './arena.js';
@@ -10,9 +11,7 @@ import type { BoardDescription } from './board.js';
 /** Handed to a worker once, when it starts. */
 export interface WorkerSetup {
   readonly shape: ModelShape;
-  readonly engine: 'native';
-  /** Instruction set of the native engine. */
-  readonly isa: string;
+  readonly selection: EngineSelection;
   readonly arena: ArenaDescription;
   readonly control: SharedArrayBuffer;
   readonly capacity: BatchCapacity;

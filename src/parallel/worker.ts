@@ -41,15 +41,20 @@ interface Clock {
 }
 
 /** Returns the function that the pool calls with each task. */
-export function createWorker(setup: WorkerSetup): (task: WorkerTask) => WorkerReport {
+export async function createWorker(setup: WorkerSetup): Promise<(task: WorkerTask) => WorkerReport> {
+  const { shape, selection, capacity } = setup;
   const arena = attachArena(setup.arena);
-  const table = createParameterTable(setup.shape);
+  const table = createParameterTable(shape);
   const state: WorkerState = {
     arena,
     control: new Control(setup.control),
-    engine: createTrainingEngine(setup, { table, weights: arena.weights, packed: arena.packed }, setup.capacity),
+    engine: await createTrainingEngine(
+      selection,
+      { shape, table, weights: arena.weights, packed: arena.packed },
+      capacity,
+    ),
     optimizer: createOptimizerKernels(),
-    pack: createPacker(setup.capacity),
+    pack: createPacker(capacity),
     train: { corpus: attachCorpus(setup.train.corpus), board: attachBoard(setup.train.board) },
     evaluation: { corpus: attachCorpus(setup.evaluation.corpus), board: attachBoard(setup.evaluation.board) },
     adamw: new Float32Array(ADAMW_STEP_LENGTH),
@@ -108,6 +113,7 @@ function step(state: WorkerState, task: StepTask, clock: Clock): number {
   control.setActivity(rank, 'update');
   const gradNorm = gradientNorm(arena.squares);
   if (!Number.isFinite(gradNorm)) return gradNorm;
+  control.beginUpdate();
   adamwStep(task.adamw, task.step, clipFactor(gradNorm, task.gradClip), state.adamw);
   optimizer.adamw(arena.weights, arena.grads, arena.m, arena.v, begin, end, state.adamw);
   clock.updateMs += performance.now() - started;
@@ -147,6 +153,7 @@ function evaluate(state: WorkerState, task: EvaluateTask, clock: Clock): number 
   const started = performance.now();
   control.setActivity(task.rank, 'evaluate');
   for (let k = control.takeTask(); k < plan.microBatches; k = control.takeTask()) {
+    control.beat(task.rank);
     const batch = state.pack(evaluation.corpus, plan, k, 1);
     arena.losses[k] = engine.loss(batch);
     clock.tokens += batch.tokens.length;

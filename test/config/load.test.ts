@@ -50,6 +50,7 @@ const DEFAULTS = {
   },
   data: { trainPath: 'data/train.jsonl', valPath: 'data/val.jsonl', format: 'instruct', shuffle: true },
   tokenizer: { type: 'hf_tokenizers', path: 'tokenizer/tokenizer.json', vocabSize: 2048 },
+  tfjs: { backend: 'auto' },
   engine: 'auto',
   precision: 'auto',
 };

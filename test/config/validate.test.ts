@@ -72,7 +72,7 @@ const cases: [what: string, text: string, message: string][] = [
   [
     'takes __proto__ for a key like any other',
     '__proto__:\n  x: 1\n',
-    'c.yaml line 1: unknown key __proto__.\n  Known here: model, training, data, tokenizer, engine, precision.',
+    'c.yaml line 1: unknown key __proto__.\n  Known here: model, training, data, tokenizer, tfjs, engine, precision.',
   ],
   [
     'shows value, expectation and default of a wrong type',

@@ -32,9 +32,9 @@ export async function examineProject(options: ConfigOptions): Promise<Finding[]>
 
 const TOKENIZER_FIX = 'Build it: gpt-loom tokenizer build';
 
-function engineFinding({ engine, precision }: Config): Finding {
+function engineFinding({ engine, precision, tfjs }: Config): Finding {
   try {
-    const selection = selectEngine(engine, precision);
+    const selection = selectEngine(engine, precision, tfjs.backend);
     const { name, detail } = describeEngine(selection);
     return { name: 'engine', status: 'ok', detail: `${name} (${detail}), ${selection.precision}`, isNeeded: true };
   } catch (error) {

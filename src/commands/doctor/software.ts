@@ -1,14 +1,16 @@
 // Findings about what the set-up installs and builds: packages, the native addon, the compiler, TensorFlow.js.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { addonPath, addonProblem, loadAddon } from '../../addon/addon.js';
+import { examineBackend } from '../../engine/tfjs-backend.js';
+import { TFJS_BACKENDS, type TfjsBackend } from '../../engine/tfjs-types.js';
 import type { Finding } from './finding.js';
 
 export function examineSoftware(): Finding[] {
-  return [packagesFinding(), addonFinding(), compilerFinding(), tfjsFinding(), tfjsNodeFinding()];
+  return [packagesFinding(), addonFinding(), compilerFinding(), ...TFJS_BACKENDS.map(tfjsFinding)];
 }
 
 const SETUP = 'npm run setup';
@@ -70,47 +72,13 @@ function compilerFinding(): Finding {
   };
 }
 
-function tfjsFinding(): Finding {
-  const name = 'tfjs wasm';
-  const folder = packageFolder('@tensorflow/tfjs-backend-wasm');
-  const isThere = folder !== null && existsSync(join(folder, 'dist/tfjs-backend-wasm.wasm'));
-  return {
-    name,
-    status: isThere ? 'ok' : 'missing',
-    detail: isThere
-      ? `@tensorflow/tfjs-backend-wasm ${packageVersion('@tensorflow/tfjs-backend-wasm')}`
-      : 'not installed',
-    fix: `Only needed by the TensorFlow.js engine: ${SETUP}`,
-    isNeeded: false,
-  };
-}
-
-function tfjsNodeFinding(): Finding {
-  const name = 'tfjs-node';
-  const folder = packageFolder('@tensorflow/tfjs-node');
-  const fix = 'Only makes the TensorFlow.js engine faster: npm install --no-save @tensorflow/tfjs-node';
-  if (folder === null) {
-    const detail = 'not installed: it is optional, and npm leaves it out where its library cannot be downloaded';
-    return { name, status: 'missing', detail, fix, isNeeded: false };
-  }
-  const hasBinding = readNames(join(folder, 'lib')).some((abi) =>
-    existsSync(join(folder, 'lib', abi, 'tfjs_binding.node')),
-  );
-  return {
-    name,
-    status: hasBinding ? 'ok' : 'problem',
-    detail: hasBinding ? `${packageVersion('@tensorflow/tfjs-node')}` : 'installed without its native library',
-    fix,
-    isNeeded: false,
-  };
-}
-
-function readNames(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
+/** The backends of the tfjs engine; the project's findings say whether the configured one can be had. */
+function tfjsFinding(backend: TfjsBackend): Finding {
+  const name = `tfjs ${backend}`;
+  const found = examineBackend(backend);
+  if (found.isThere) return { name, status: 'ok', detail: found.detail, isNeeded: false };
+  const fix = `Only needed by the engine tfjs. ${found.advice}`;
+  return { name, status: 'missing', detail: found.reason, fix, isNeeded: false };
 }
 
 function packageVersion(name: string): string | null {

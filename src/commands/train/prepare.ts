@@ -6,12 +6,13 @@ import type { Config } from '../../config/config.js';
 import { configToYamlObject } from '../../config/load.js';
 import { createCorpus } from '../../data/corpus.js';
 import { loadRows } from '../../data/jsonl.js';
-import { selectEngine } from '../../engine/select.js';
+import { type EngineSelection, prepareEngine, selectEngine } from '../../engine/select.js';
 import { ConfigError } from '../../errors.js';
 import { physicalCores } from '../../machine/cores.js';
 import { MAX_WORKERS } from '../../parallel/coordinator.js';
 import { loadTokenizer } from '../../tokenizer/tokenizer.js';
 import type { TrainInputs } from '../../trainer/trainer.js';
+import { loadTuneResult, thisMachineWith } from '../../tune/stored.js';
 import { shouldUseDashboard } from '../../ui/open.js';
 import type { TrainOptions } from '../train.js';
 
@@ -24,7 +25,7 @@ export interface PreparedRun {
 const DASHBOARD_SAMPLES = 3;
 
 export async function prepareRun(config: Config, options: TrainOptions): Promise<PreparedRun> {
-  const selection = selectEngine(config.engine, config.precision);
+  const selection = selectEngine(config.engine, config.precision, config.tfjs.backend);
   const tokenizer = loadTokenizer(config.tokenizer.path);
   const { seqLen } = config.model;
   const trainRows = loadRows(config.data.trainPath);
@@ -32,6 +33,7 @@ export async function prepareRun(config: Config, options: TrainOptions): Promise
   const train = createCorpus(trainRows, tokenizer, seqLen);
   const validation = createCorpus(validationRows, tokenizer, seqLen);
   await ensureWritable(config.training.saveDir);
+  await prepareEngine(selection);
   const useDashboard = shouldUseDashboard({
     stdin: process.stdin,
     stdout: process.stdout,
@@ -44,7 +46,7 @@ export async function prepareRun(config: Config, options: TrainOptions): Promise
       config,
       configRecord: configToYamlObject(config),
       selection,
-      workers: workerCount(config.training.threads),
+      workers: workerCount(config.training.threads, selection),
       tokenizer,
       tokenizerJson: readFileSync(config.tokenizer.path, 'utf8'),
       train,
@@ -56,8 +58,12 @@ export async function prepareRun(config: Config, options: TrainOptions): Promise
   };
 }
 
-function workerCount(threads: number | 'auto'): number {
-  if (threads === 'auto') return Math.min(physicalCores(), MAX_WORKERS);
+/** For auto what `gpt-loom tune` found best on this machine; before it was asked, the physical cores. */
+export function workerCount(threads: number | 'auto', selection: EngineSelection): number {
+  if (threads === 'auto') {
+    const tuned = loadTuneResult(thisMachineWith(selection));
+    return Math.min(tuned?.threads ?? physicalCores(), MAX_WORKERS);
+  }
   if (threads <= MAX_WORKERS) return threads;
   throw new ConfigError(
     `training.threads is ${threads}, but at most ${MAX_WORKERS} are supported.\n` +
