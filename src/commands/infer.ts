@@ -3,7 +3,7 @@
 
 import type { Command } from 'commander';
 import { ConfigError } from '../errors.js';
-import { addInferFlags, checkDevice, type InferFlags, parseAnswerOptions } from './infer/flags.js';
+import { addInferFlags, checkDevice, type InferFlags, parseAnswerOptions, parseHistory } from './infer/flags.js';
 
 export function registerInfer(program: Command): void {
   const command = program
@@ -17,6 +17,7 @@ export function registerInfer(program: Command): void {
 /** Flags are checked first, questions read next, the model loaded last: whoever mistypes a flag doesn't wait. */
 async function runInfer(flags: InferFlags): Promise<void> {
   const options = parseAnswerOptions(flags);
+  parseHistory(flags.history);
   checkDevice(flags.device);
   const { readPrompts } = await import('./infer/prompts.js');
   const prompts = await readPrompts(flags, process.stdin);
@@ -26,17 +27,20 @@ async function runInfer(flags: InferFlags): Promise<void> {
     );
   }
   const { loadModel } = await import('./infer/model.js');
-  const { listenForInterrupt } = await import('./infer/interrupt.js');
-  const { printAnswers, createAnswerPrinter } = await import('./infer/print.js');
   const model = await loadModel(flags);
-  const interrupt = listenForInterrupt();
-  const output = { stdout: process.stdout, stderr: process.stderr, signal: interrupt.signal };
+  const streams = { stdout: process.stdout, stderr: process.stderr };
+  if (model.engineNotice && !flags.quiet && !flags.json) streams.stderr.write(`${model.engineNotice}\n`);
   try {
-    if (prompts !== null) return await printAnswers(model, prompts, options, flags, output);
-    const { chat } = await import('./infer/chat.js');
-    await chat(createAnswerPrinter(model, options, flags, output), process.stdin, output, interrupt.abort);
+    if (prompts !== null) {
+      const { printAnswers } = await import('./infer/print.js');
+      const { untilInterrupted } = await import('./infer/interrupt.js');
+      await untilInterrupted((signal) => printAnswers(model, prompts, options, flags, { ...streams, signal }));
+    } else {
+      const { chat } = await import('./infer/chat.js');
+      const { createChatPartner } = await import('./infer/partner.js');
+      await chat(createChatPartner(model, options, flags, streams), process.stdin, streams);
+    }
   } finally {
-    interrupt.dispose();
     model.engine.close();
   }
 }

@@ -8,6 +8,8 @@ export interface TrainOptions extends ConfigOptions {
   readonly plain?: boolean;
   readonly json?: boolean;
   readonly quiet?: boolean;
+  /** False with --no-acceptance. */
+  readonly acceptance?: boolean;
 }
 
 export function registerTrain(program: Command): void {
@@ -18,6 +20,7 @@ export function registerTrain(program: Command): void {
     .option('--plain', 'plain lines instead of the dashboard')
     .option('--json', 'one JSON object per event on stdout')
     .option('--quiet', 'warnings and the summary alone')
+    .option('--no-acceptance', 'leave out the questions put to the best checkpoint at the end')
     .action(async (options: TrainOptions) => {
       const config = await configFromOptions(options);
       const { prepareRun } = await import('./train/prepare.js');

@@ -1,9 +1,9 @@
 // Two-turn dialogues out of the single questions of one split, so that no wording leaves its split.
-// The loader wraps a prompt as 用户:<prompt>⏎助手:, therefore an inner turn brings its own marks.
 
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import type { RandomGenerator } from 'pure-rand/types/RandomGenerator';
 import { DIALOGUE_TOPIC, OUTSIDE_TOPIC } from './build-source.js';
+import { promptAfterTurns } from './template.js';
 
 /** One line of train.jsonl, val.jsonl or test.jsonl. */
 export interface Row {
@@ -72,7 +72,7 @@ function createRefused(taught: readonly Row[], outside: readonly Row[], count: n
 
 function joinTurns(first: Row, second: Row): Row {
   return {
-    prompt: `${first.prompt}\n助手:${first.completion}\n用户:${second.prompt}`,
+    prompt: promptAfterTurns([{ question: first.prompt, answer: first.completion }], second.prompt),
     completion: second.completion,
     topic: isTaught(second) ? DIALOGUE_TOPIC : OUTSIDE_TOPIC,
   };

@@ -32,6 +32,17 @@ export function formatPrompt(prompt: string): string {
   return `用户:${normalisePrompt(prompt)}\n助手:`;
 }
 
+/** One question of a conversation and what was answered. */
+export interface Turn {
+  readonly question: string;
+  readonly answer: string;
+}
+
+/** The prompt for a question that follows earlier turns; its outer marks come from formatPrompt. */
+export function promptAfterTurns(turns: readonly Turn[], question: string): string {
+  return [...turns.map((turn) => `${turn.question}\n助手:${turn.answer}\n用户:`), question].join('');
+}
+
 /** The ids of `formatPrompt` between `<bos>` and `<eos>`: where an answer begins. */
 export function encodePrompt(tokenizer: Tokenizer, prompt: string): number[] {
   return tokenizer.encode(formatPrompt(prompt), { special: true });

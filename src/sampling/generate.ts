@@ -5,10 +5,10 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { encodePrompt } from '../data/template.js';
 import type { InferenceEngine } from '../engine/engine.js';
 import { DataError, NonFiniteError } from '../errors.js';
+import { createRandom } from '../random.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { createAnswerText } from './answer-text.js';
 import type { GenerateOptions } from './options.js';
-import { createRandom } from '../random.js';
 import { applyRepetitionPenalty, banTokens, logSumExp, sampleToken } from './sample.js';
 
 /** `eos`: the model ended its answer. `length`: maxNewTokens. `context`: the sequence is full. `stop`: a stop string. */

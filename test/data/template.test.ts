@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { encodePrompt, encodeSample, formatPrompt, NOT_SCORED, normalisePrompt } from '../../src/data/template.js';
+import {
+  encodePrompt,
+  encodeSample,
+  formatPrompt,
+  NOT_SCORED,
+  normalisePrompt,
+  promptAfterTurns,
+} from '../../src/data/template.js';
 import { createTokenizer } from '../../src/tokenizer/tokenizer.js';
 import { trainBpe } from '../../src/tokenizer/train.js';
 
@@ -60,4 +67,13 @@ test('encode sample: cuts the end, and the last row still expects the token that
     assert.deepEqual(cut.targets, whole.targets.subarray(0, seqLen));
     assert.equal(cut.firstScoredRow, Math.min(whole.firstScoredRow, seqLen));
   }
+});
+
+test('prompt after turns: becomes the turns in order, each in the marks of the template, the question last', () => {
+  assert.equal(promptAfterTurns([], '问'), '问');
+  const turns = [
+    { question: '一', answer: '甲。' },
+    { question: '二', answer: '乙。' },
+  ];
+  assert.equal(formatPrompt(promptAfterTurns(turns, '三')), '用户:一\n助手:甲。\n用户:二\n助手:乙。\n用户:三\n助手:');
 });

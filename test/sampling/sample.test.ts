@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import type { SamplingOptions } from '../../src/sampling/options.js';
 import { createRandom } from '../../src/random.js';
+import type { SamplingOptions } from '../../src/sampling/options.js';
 import {
   applyRepetitionPenalty,
   banTokens,

@@ -3,8 +3,9 @@
 
 import { type Command, Option } from 'commander';
 import { ConfigError } from '../../errors.js';
-import { DEFAULT_GENERATE_OPTIONS, type GenerateOptions, MAX_SEED } from '../../sampling/options.js';
-import { type NumberRule, parseNumber } from './number.js';
+import { DEFAULT_GENERATE_OPTIONS, type GenerateOptions } from '../../sampling/options.js';
+import { parseNumber } from './number.js';
+import { DEFAULT_HISTORY, NUMBER_RULES } from './rules.js';
 
 /** What commander hands to the action; nothing is checked yet. */
 export interface InferFlags extends Partial<Record<keyof typeof NUMBER_RULES, string>> {
@@ -16,6 +17,7 @@ export interface InferFlags extends Partial<Record<keyof typeof NUMBER_RULES, st
   readonly showLabel?: boolean;
   readonly json?: boolean;
   readonly quiet?: boolean;
+  readonly confidence?: boolean;
   readonly device?: string;
   readonly config?: string;
   readonly set?: readonly string[];
@@ -24,77 +26,12 @@ export interface InferFlags extends Partial<Record<keyof typeof NUMBER_RULES, st
   readonly threads?: string;
 }
 
-/** Everything but the seed, which is new for every answer unless the user gives one. */
-export type AnswerOptions = Omit<GenerateOptions, 'seed'> & { readonly seed: number | null };
-
-const { maxNewTokens, temperature, topK, topP, repetitionPenalty, repetitionWindow, minTokens } =
-  DEFAULT_GENERATE_OPTIONS;
-
-const NUMBER_RULES = {
-  maxNewTokens: {
-    flag: '--max-new-tokens',
-    help: `longest answer, in tokens (default: ${maxNewTokens})`,
-    isInteger: true,
-    min: 1,
-    advice: 'The answer may be shorter: the model ends it, or its sequence is full.',
-    example: '64',
-  },
-  temperature: {
-    flag: '--temperature',
-    help: `0 = always the likeliest token; higher = more varied (default: ${temperature})`,
-    min: 0,
-    advice: '0 always takes the likeliest token, 1 follows the probabilities of the model.',
-    example: '0.8',
-  },
-  topK: {
-    flag: '--top-k',
-    help: `draw from the k likeliest tokens; 0 = from all (default: ${topK})`,
-    isInteger: true,
-    min: 0,
-    advice: '0 draws from all tokens. Without effect at temperature 0.',
-    example: '40',
-  },
-  topP: {
-    flag: '--top-p',
-    help: `draw from the likeliest tokens that together have probability p (default: ${topP})`,
-    above: 0,
-    max: 1,
-    advice: '1 draws from all tokens. Without effect at temperature 0.',
-    example: '0.9',
-  },
-  repetitionPenalty: {
-    flag: '--repetition-penalty',
-    help: `above 1 = avoid tokens that just occurred (default: ${repetitionPenalty})`,
-    above: 0,
-    advice: '1 changes nothing, more than 1 avoids repetition, less than 1 invites it.',
-    example: '1.1',
-  },
-  repetitionWindow: {
-    flag: '--repetition-window',
-    help: `how many tokens back the penalty looks (default: ${repetitionWindow})`,
-    isInteger: true,
-    min: 0,
-    advice: 'The repetition penalty looks at so many of the last tokens of the answer.',
-    example: '16',
-  },
-  minTokens: {
-    flag: '--min-tokens',
-    help: `tokens before the model may end its answer (default: ${minTokens})`,
-    isInteger: true,
-    min: 0,
-    advice: '0 allows an empty answer.',
-    example: '1',
-  },
-  seed: {
-    flag: '--seed',
-    help: 'same prompt and seed, same answer (default: a new one for every answer)',
-    isInteger: true,
-    min: 0,
-    max: MAX_SEED,
-    advice: 'Without effect at temperature 0.',
-    example: '42',
-  },
-} satisfies Record<string, NumberRule & { readonly help: string }>;
+export interface AnswerOptions extends Omit<GenerateOptions, 'seed'> {
+  /** null: a new one for every answer. */
+  readonly seed: number | null;
+  /** Answers of a lower mean confidence are withheld; 0 = none. */
+  readonly minConfidence: number;
+}
 
 /** Adds all flags of `infer`. Those of more than one word are taken with underscores as well, as the original spells them. */
 export function addInferFlags(command: Command): void {
@@ -109,6 +46,7 @@ export function addInferFlags(command: Command): void {
   add('--stop-strings [text...]', 'end the answer before any of these');
   add('--show-label', 'print 回答: before the answer');
   command
+    .option('--confidence', 'show how sure the model is of each token, on standard error (or in --json)')
     .option('--json', 'one JSON object a question')
     .option('--quiet', 'no speed on standard error')
     .option('--device <name>', 'cpu or auto: everything runs on the CPU')
@@ -120,11 +58,13 @@ export function addInferFlags(command: Command): void {
     .option('--threads <n>', 'as for training; one answer is computed by one thread');
 }
 
+const DEFAULTS = { ...DEFAULT_GENERATE_OPTIONS, minConfidence: 0 };
+
 /** Checks all numbers and how they go together. Throws ConfigError that names flag, value and what is allowed. */
 export function parseAnswerOptions(flags: InferFlags): AnswerOptions {
-  const number = (key: keyof typeof NUMBER_RULES) => {
+  const number = (key: Exclude<keyof typeof NUMBER_RULES, 'history'>) => {
     const text = flags[key];
-    return text === undefined ? DEFAULT_GENERATE_OPTIONS[key] : parseNumber(text, NUMBER_RULES[key]);
+    return text === undefined ? DEFAULTS[key] : parseNumber(text, NUMBER_RULES[key]);
   };
   const options = {
     temperature: number('temperature'),
@@ -134,6 +74,7 @@ export function parseAnswerOptions(flags: InferFlags): AnswerOptions {
     minTokens: number('minTokens'),
     repetitionPenalty: number('repetitionPenalty'),
     repetitionWindow: number('repetitionWindow'),
+    minConfidence: number('minConfidence'),
     seed: flags.seed === undefined ? null : number('seed'),
     stopStrings: parseStopStrings(flags.stopStrings),
   };
@@ -144,6 +85,11 @@ export function parseAnswerOptions(flags: InferFlags): AnswerOptions {
     );
   }
   return options;
+}
+
+/** How many earlier turns of a conversation count. Throws ConfigError. */
+export function parseHistory(text: string | undefined): number {
+  return text === undefined ? DEFAULT_HISTORY : parseNumber(text, NUMBER_RULES.history);
 }
 
 /** Throws ConfigError unless the device is the one we have. */
@@ -165,7 +111,8 @@ function parseStopStrings(texts: InferFlags['stopStrings']): readonly string[] {
   );
 }
 
-function addWithUnderscores(command: Command, option: Option): void {
+/** The option and, for a name of more than one word, the same one spelled with underscores. */
+export function addWithUnderscores(command: Command, option: Option): void {
   command.addOption(option);
   const [name, ...argument] = option.flags.split(' ');
   const spelling = `--${name.slice(2).replaceAll('-', '_')}`;

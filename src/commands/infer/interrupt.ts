@@ -1,4 +1,4 @@
-// Ctrl-C while an answer is being written: the answer breaks off between two tokens and the command ends with 130.
+// Ctrl-C outside a conversation: the work breaks off where it can and the command ends with 130.
 
 import { CommandExit } from '../exit.js';
 
@@ -10,16 +10,14 @@ export function interrupted(): CommandExit {
   return new CommandExit(INTERRUPTED);
 }
 
-export interface Interrupt {
-  readonly signal: AbortSignal;
-  abort(): void;
-  dispose(): void;
-}
-
-/** Aborts the signal at the first SIGINT; a second one ends the process at once, as if nobody listened. */
-export function listenForInterrupt(): Interrupt {
+/** Runs with a signal that the first SIGINT aborts; a second one ends the process at once, as if nobody listened. */
+export async function untilInterrupted<T>(run: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
   const abort = () => controller.abort();
   process.once('SIGINT', abort);
-  return { signal: controller.signal, abort, dispose: () => void process.off('SIGINT', abort) };
+  try {
+    return await run(controller.signal);
+  } finally {
+    process.off('SIGINT', abort);
+  }
 }

@@ -3,8 +3,9 @@
 import { join } from 'node:path';
 import { loadCheckpoint } from '../../checkpoint/load.js';
 import { CHECKPOINT_KINDS, TOKENIZER_FILE } from '../../checkpoint/names.js';
+import type { Config } from '../../config/config.js';
 import type { InferenceEngine } from '../../engine/engine.js';
-import { createInferenceEngine } from '../../engine/select.js';
+import { createInferenceEngine, selectEngine } from '../../engine/select.js';
 import { CheckpointError } from '../../errors.js';
 import { parseTokenizer, type Tokenizer } from '../../tokenizer/tokenizer.js';
 import { configFromOptions } from '../options.js';
@@ -15,6 +16,8 @@ export interface AnsweringModel {
   readonly path: string;
   /** Whoever loaded the model closes it. */
   readonly engine: InferenceEngine;
+  /** One line: why this isn't the fastest engine. None when it is, or was asked for. */
+  readonly engineNotice?: string;
   readonly tokenizer: Tokenizer;
 }
 
@@ -23,10 +26,17 @@ type ModelFlags = Pick<InferFlags, 'ckpt' | 'config' | 'set' | 'saveDir' | 'engi
 /** Throws ConfigError, CheckpointError, DataError (tokenizer), EngineError or FileError. */
 export async function loadModel({ ckpt, ...flags }: ModelFlags): Promise<AnsweringModel> {
   const config = await configFromOptions(flags);
-  const { path, shape, tensors, tokenizerJson } = await loadCheckpoint(checkpointPath(ckpt, config.training.saveDir));
+  return openModel(checkpointPath(ckpt, config.training.saveDir), config);
+}
+
+/** The model in a checkpoint's folder, on the engine that the configuration asks for. Throws as loadModel does. */
+export async function openModel(folder: string, config: Config): Promise<AnsweringModel> {
+  const { path, shape, tensors, tokenizerJson } = await loadCheckpoint(folder);
   const tokenizer = parseTokenizer(tokenizerJson, join(path, TOKENIZER_FILE));
   throwIfForeign(path, tokenizer.vocabSize, shape.vocabSize);
-  return { path, engine: createInferenceEngine(config.engine, shape, tensors), tokenizer };
+  const selection = selectEngine(config.engine, config.precision, config.tfjs.backend);
+  const engine = await createInferenceEngine(selection, shape, tensors);
+  return { path, engine, engineNotice: selection.notice ?? undefined, tokenizer };
 }
 
 /** A bare last, best or quantized means the one in the save directory; anything else is a path. */

@@ -2,8 +2,9 @@
 
 import { randomInt } from 'node:crypto';
 import type { Writable } from 'node:stream';
-import { type GenerateEndEvent, generate } from '../../sampling/generate.js';
+import { type GenerateEndEvent, generate, type TokenEvent } from '../../sampling/generate.js';
 import { MAX_SEED } from '../../sampling/options.js';
+import { confidenceLines, confidenceToJson, type JudgedAnswer, judge, withheldRemark } from './confidence.js';
 import type { AnswerOptions, InferFlags } from './flags.js';
 import { interrupted } from './interrupt.js';
 import type { AnsweringModel } from './model.js';
@@ -19,9 +20,9 @@ export interface Output {
 }
 
 /** Answers one question and prints it; resolves to what the answer was. */
-export type AnswerPrinter = (prompt: string) => Promise<GenerateEndEvent>;
+export type AnswerPrinter = (prompt: string) => Promise<JudgedAnswer>;
 
-type PrintFlags = Pick<InferFlags, 'showLabel' | 'json' | 'quiet'>;
+export type PrintFlags = Pick<InferFlags, 'showLabel' | 'json' | 'quiet' | 'confidence'>;
 
 /** Every question in turn, each answered as if it stood alone. With more than one, each answer has its question above it. */
 export async function printAnswers(
@@ -37,7 +38,7 @@ export async function printAnswers(
     if (prompts.length > 1 && !flags.json) {
       await write(output, `${i === 0 ? '' : '\n'}> ${shown(prompt, output.stdout)}\n`);
     }
-    answers.push(await printAnswer(prompt));
+    answers.push((await printAnswer(prompt)).end);
   }
   if (!flags.json && !flags.quiet) output.stderr.write(`${speedLine(answers, model.path)}\n`);
 }
@@ -48,53 +49,61 @@ export function createAnswerPrinter(
   flags: PrintFlags,
   output: Output,
 ): AnswerPrinter {
+  const { minConfidence } = options;
   return async (prompt) => {
     const seed = options.seed ?? randomInt(MAX_SEED + 1);
     const events = generate(model.engine, model.tokenizer, prompt, { ...options, seed });
     if (flags.json) {
-      const end = await lastOf(events, output, async () => {});
+      const { end, tokens } = await collect(events, output, async () => {});
+      const judged = judge(end, tokens, minConfidence);
       const usedSeed = options.temperature === 0 ? null : seed;
-      await write(output, `${JSON.stringify(answerToJson(prompt, end, usedSeed, model.path))}\n`);
-      return end;
+      const more = confidenceToJson(judged, model.tokenizer, { isAsked: flags.confidence ?? false, minConfidence });
+      const object = { ...answerToJson(prompt, { ...end, text: judged.text }, usedSeed, model.path), ...more };
+      await write(output, `${JSON.stringify(object)}\n`);
+      return judged;
     }
-    const end = await printText(events, flags.showLabel ? '回答:' : '', output);
-    const remark = cutOffRemark(end, options.maxNewTokens);
-    if (remark !== null && !flags.quiet) output.stderr.write(`${remark}\n`);
-    return end;
+    const judged = await printText(events, flags.showLabel ? '回答:' : '', minConfidence, output);
+    const cutOff = judged.isWithheld ? null : cutOffRemark(judged.end, options.maxNewTokens);
+    for (const remark of flags.quiet ? [] : [cutOff, withheldRemark(judged, minConfidence)]) {
+      if (remark !== null) output.stderr.write(`${remark}\n`);
+    }
+    if (flags.confidence) output.stderr.write(`${confidenceLines(judged, model.tokenizer).join('\n')}\n`);
+    return judged;
   };
 }
 
 type Events = ReturnType<typeof generate>;
 
-/** The line is ended whatever happens to the answer. */
-async function printText(events: Events, label: string, output: Output): Promise<GenerateEndEvent> {
+/** As it grows, or all at once where it may yet be withheld. The line is ended whatever happens to the answer. */
+async function printText(events: Events, label: string, minConfidence: number, output: Output): Promise<JudgedAnswer> {
   let hasBegun = false;
-  const begin = async () => {
+  const show = async (text: string) => {
     if (!hasBegun) await write(output, label);
     hasBegun = true;
+    await write(output, shown(text, output.stdout));
   };
   try {
-    const end = await lastOf(events, output, async (text) => {
-      await begin();
-      await write(output, shown(text, output.stdout));
-    });
-    await begin();
-    return end;
+    const { end, tokens } = await collect(events, output, minConfidence > 0 ? async () => {} : show);
+    const judged = judge(end, tokens, minConfidence);
+    await show(minConfidence > 0 ? judged.text : '');
+    return judged;
   } finally {
     if (hasBegun) output.stdout.write('\n');
   }
 }
 
-/** Hands on the pieces of text and returns how it ended. Throws interrupted(). */
-async function lastOf(
+/** Hands on the pieces of text and returns how it ended and the tokens on the way. Throws interrupted(). */
+async function collect(
   events: Events,
   { signal }: Output,
   onText: (text: string) => Promise<void>,
-): Promise<GenerateEndEvent> {
+): Promise<{ end: GenerateEndEvent; tokens: TokenEvent[] }> {
+  const tokens: TokenEvent[] = [];
   for await (const event of events) {
     if (signal.aborted) throw interrupted();
+    if (event.type === 'token') tokens.push(event);
     if (event.type === 'text') await onText(event.text);
-    if (event.type === 'end') return event;
+    if (event.type === 'end') return { end: event, tokens };
   }
   throw new Error('the answer had no end');
 }

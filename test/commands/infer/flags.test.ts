@@ -24,6 +24,7 @@ const DEFAULTS: AnswerOptions = {
   minTokens: 1,
   repetitionPenalty: 1,
   repetitionWindow: 16,
+  minConfidence: 0,
   seed: null,
   stopStrings: [],
 };
@@ -56,6 +57,7 @@ describe('infer flags', () => {
     ['repetition-penalty', ['1.5'], 'repetitionPenalty', 1.5],
     ['repetition-window', ['3'], 'repetitionWindow', 3],
     ['min-tokens', ['5'], 'minTokens', 5],
+    ['min-confidence', ['0.9'], 'minConfidence', 0.9],
     ['seed', ['4294967295'], 'seed', 4294967295],
     ['stop-strings', ['。', '###'], 'stopStrings', ['。', '###']],
     ['stop-strings', [], 'stopStrings', []],

@@ -14,7 +14,7 @@ import { createScriptEngine, createTableEngine } from '../../sampling/table-engi
 
 /** Every byte is a token. */
 const tokenizer = createTokenizer(trainBpe([], { vocabSize: MIN_VOCAB_SIZE }));
-const GREEDY: AnswerOptions = { ...DEFAULT_GENERATE_OPTIONS, seed: null };
+const GREEDY: AnswerOptions = { ...DEFAULT_GENERATE_OPTIONS, seed: null, minConfidence: 0 };
 const prefixLength = encodePrompt(tokenizer, '问一').length;
 
 /** Answers `text` to every question of two characters. */
@@ -181,5 +181,59 @@ describe('infer output', () => {
     };
     await printAnswers(modelSaying('a'.repeat(30)), ['问一'], GREEDY, {}, { ...outputs(), stdout });
     assert.ok(most <= 2, `${most} pieces waited at once`);
+  });
+
+  /** Says 好 (3 bytes) and the end, each with probability p. */
+  function modelSure(p: number): AnsweringModel {
+    const ids = [...tokenizer.encode('好', { special: false }), tokenizer.eosId];
+    // softmax of one logit x among zeros: e^x / (e^x + V - 1)
+    const logit = Math.log((p * (tokenizer.vocabSize - 1)) / (1 - p));
+    return modelOver(createScriptEngine(tokenizer.vocabSize, prefixLength, ids, { logit }));
+  }
+
+  it('infer output: --confidence shows mean, lowest and every token on standard error', async () => {
+    const { stdout, stderr } = await print(modelSure(0.75), ['问一'], { confidence: true, quiet: true });
+    assert.equal(stdout, '好\n');
+    assert.equal(stderr, 'confidence 0.75, lowest 0.75\n  \\xE5 0.75  \\xA5 0.75  \\xBD 0.75\n');
+  });
+
+  it('infer output: --confidence is a field of --json', async () => {
+    const { stdout } = await print(modelSure(0.75), ['问一'], { confidence: true, json: true });
+    const [first, ...rest] = tokenizer.encode('好', { special: false });
+    const object = JSON.parse(stdout);
+    assert.deepEqual(object.confidence, {
+      mean: 0.75,
+      min: 0.75,
+      tokens: [
+        { id: first, token: '\\xE5', probability: 0.75 },
+        { id: rest[0], token: '\\xA5', probability: 0.75 },
+        { id: rest[1], token: '\\xBD', probability: 0.75 },
+      ],
+    });
+    assert.equal('withheld' in object, false);
+  });
+
+  it('infer output: below --min-confidence the answer is 不知道。, said at once, and the reason is told', async () => {
+    const careful = { ...GREEDY, minConfidence: 0.8 };
+    const withheld = await print(modelSure(0.75), ['问一'], { showLabel: true }, careful);
+    assert.equal(withheld.stdout, '回答:不知道。\n');
+    assert.match(
+      withheld.stderr,
+      /^The model's answer was withheld: it has a confidence of 0\.75, 0\.8 is needed \(--min-confidence\)\.\n/,
+    );
+    const given = await print(modelSure(0.85), ['问一'], { quiet: true }, careful);
+    assert.deepEqual([given.stdout, given.stderr], ['好\n', '']);
+    assert.ok(given.pieces.includes('好'));
+  });
+
+  it('infer output: --json has the refusal as answer and the withheld one beside it', async () => {
+    const answer = async (p: number) => {
+      const { stdout } = await print(modelSure(p), ['问一'], { json: true }, { ...GREEDY, minConfidence: 0.8 });
+      return JSON.parse(stdout);
+    };
+    const { answer: said, withheld } = await answer(0.75);
+    assert.deepEqual([said, withheld], ['不知道。', '好']);
+    const sure = await answer(0.85);
+    assert.deepEqual([sure.answer, sure.withheld], ['好', null]);
   });
 });
