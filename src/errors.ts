@@ -37,6 +37,11 @@ export class FileError extends LoomError {
   readonly exitCode = 74;
 }
 
+/** Another run uses the folder. */
+export class LockError extends LoomError {
+  readonly exitCode = 75;
+}
+
 /** Loss or gradient stopped being finite. */
 export class NonFiniteError extends LoomError {
   readonly exitCode = 3;

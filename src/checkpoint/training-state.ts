@@ -14,6 +14,8 @@ export interface TrainingState {
   readonly bestEvalLoss: number | null;
   readonly bestStep: number | null;
   readonly evaluationsWithoutImprovement: number;
+  /** Steps in a row, up to this one, whose loss or gradient was not finite; a few more end the run. */
+  readonly nonFiniteSteps: number;
   /** What the run was trained on; a resumed run compares them with what it is given. */
   readonly dataFingerprint: string;
   readonly tokenizerFingerprint: string;
@@ -35,6 +37,7 @@ export function describeState(state: TrainingState, digests: StateDigests): Json
     best_eval_loss: state.bestEvalLoss,
     best_step: state.bestStep,
     evaluations_without_improvement: state.evaluationsWithoutImprovement,
+    non_finite_steps: state.nonFiniteSteps,
     data_fingerprint: state.dataFingerprint,
     tokenizer_fingerprint: state.tokenizerFingerprint,
     model_sha256: digests.model,
@@ -53,6 +56,7 @@ export function parseState(text: string, file: string): { state: TrainingState; 
     bestEvalLoss: numberOrNullField(json, 'best_eval_loss', file),
     bestStep: integerOrNullField(json, 'best_step', file),
     evaluationsWithoutImprovement: integerField(json, 'evaluations_without_improvement', 0, file),
+    nonFiniteSteps: integerField(json, 'non_finite_steps', 0, file),
     dataFingerprint: textField(json, 'data_fingerprint', file),
     tokenizerFingerprint: textField(json, 'tokenizer_fingerprint', file),
   };

@@ -28,32 +28,50 @@ export interface WriterOptions {
 
 export class CheckpointWriter {
   /** Copies, made when first needed and used again: a save owns its copy until it has finished. */
-  private lastCopy: LiveState | null = null;
+  private lastCopy: (LiveState & { step: number }) | null = null;
   private bestCopy: Float32Array | null = null;
+  private bestInfo: CheckpointInfo | null = null;
   private readonly running = new Map<CheckpointKind, Promise<void>>();
   private failure: unknown = null;
 
   constructor(private readonly options: WriterOptions) {}
 
-  /** Weights of the best evaluation of this process, or null before there was one. */
-  get bestWeights(): NamedWeights | null {
-    return this.bestCopy && collectWeights(this.bestCopy, this.options.table);
+  /** What `saveBest` saved last in this process, or null. */
+  get best(): { weights: NamedWeights; info: CheckpointInfo } | null {
+    const { bestCopy, bestInfo } = this;
+    return bestCopy && bestInfo && { weights: collectWeights(bestCopy, this.options.table), info: bestInfo };
   }
 
   /** Weights and all that a resumed run needs. Resolves as soon as the copy is made. */
   async saveLast(info: CheckpointInfo, state: TrainingState): Promise<void> {
     await this.idle('last');
-    const { live, table } = this.options;
-    this.lastCopy ??= { weights: live.weights.slice(), m: live.m.slice(), v: live.v.slice() };
-    this.lastCopy.weights.set(live.weights);
-    this.lastCopy.m.set(live.m);
-    this.lastCopy.v.set(live.v);
-    const { weights, m, v } = this.lastCopy;
+    const { table } = this.options;
+    const { weights, m, v } = this.remember(info.step);
     this.start('last', info, collectWeights(weights, table), {
       state,
       m: collectWeights(m, table),
       v: collectWeights(v, table),
     });
+  }
+
+  /** Copies what `restore` will go back to: the state at the end of `step`. A save of `last` does it too. */
+  remember(step: number): LiveState {
+    const { weights, m, v } = this.options.live;
+    this.lastCopy ??= {
+      weights: new Float32Array(weights.length),
+      m: new Float32Array(m.length),
+      v: new Float32Array(v.length),
+      step,
+    };
+    copyState(this.options.live, this.lastCopy);
+    this.lastCopy.step = step;
+    return this.lastCopy;
+  }
+
+  /** Puts weights and moments back as they were last remembered; returns the step they belong to. */
+  restore(): number {
+    copyState(this.lastCopy!, this.options.live); // A run remembers its start before its first step.
+    return this.lastCopy!.step;
   }
 
   /** Weights alone. Resolves as soon as the copy is made. */
@@ -62,6 +80,7 @@ export class CheckpointWriter {
     const { live, table } = this.options;
     this.bestCopy ??= new Float32Array(live.weights.length);
     this.bestCopy.set(live.weights);
+    this.bestInfo = info;
     this.start('best', info, collectWeights(this.bestCopy, table));
   }
 
@@ -80,8 +99,13 @@ export class CheckpointWriter {
 
   /** Waits for all saves. */
   async finish(): Promise<void> {
-    await Promise.all(this.running.values());
+    await this.settle();
     this.throwIfFailed();
+  }
+
+  /** Waits for all saves, whatever becomes of them. */
+  async settle(): Promise<void> {
+    await Promise.all(this.running.values());
   }
 
   private start(
@@ -106,4 +130,10 @@ export class CheckpointWriter {
     await this.running.get(kind);
     this.throwIfFailed();
   }
+}
+
+function copyState(from: LiveState, to: LiveState): void {
+  to.weights.set(from.weights);
+  to.m.set(from.m);
+  to.v.set(from.v);
 }

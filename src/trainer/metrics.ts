@@ -1,97 +1,78 @@
-// metrics.jsonl: the record of a run, one JSON object a line; a step's or an evaluation's. Written as it happens, synchronously:
-// a line takes microseconds, and a crash loses none that was written.
+// metrics.jsonl: the record of a run, one JSON object a line. The first tells of the run, then each step, evaluation,
+// checkpoint, notice and the end has one. Written as it happens, synchronously: a line takes microseconds, and a crash loses
+// none that was written.
 
 import { closeSync, existsSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { FileError } from '../errors.js';
 import type { TrainEvent } from './events.js';
-
-export const METRICS_FILE = 'metrics.jsonl';
-
-/** The line of an event without its newline, or null for events that aren't recorded. */
-export function metricsLine(event: TrainEvent): string | null {
-  if (event.type === 'step') {
-    const { step, epoch, loss, lr, gradNorm, tokens, computedTokens, stepMs, phases, workers } = event;
-    return JSON.stringify({
-      step,
-      epoch,
-      loss: finite(loss),
-      lr,
-      grad_norm: finite(gradNorm),
-      tokens,
-      computed_tokens: computedTokens,
-      step_ms: round(stepMs),
-      forward_ms: round(phases.forward),
-      backward_ms: round(phases.backward),
-      reduce_ms: round(phases.reduce),
-      update_ms: round(phases.update),
-      wait_ms: round(phases.wait),
-      workers: workers.map((w) => ({
-        rank: w.rank,
-        tokens: w.tokens,
-        micro_batches: w.microBatches,
-        tokens_per_sec: Math.round((w.tokens / stepMs) * 1000),
-        busy: round(w.busy),
-        wait: round(w.wait),
-      })),
-    });
-  }
-  if (event.type === 'evaluation') {
-    return JSON.stringify({ step: event.step, eval_loss: finite(event.evalLoss), eval_ms: round(event.evalMs) });
-  }
-  return null;
-}
-
-/** JSON has no NaN: a text tells the truth where null would hide it. */
-function finite(value: number): number | string {
-  return Number.isFinite(value) ? value : String(value);
-}
-
-function round(value: number): number {
-  return Math.round(value * 1000) / 1000;
-}
+import { METRICS_FILE, metricsLine } from './metrics-lines.js';
 
 export class MetricsFile {
+  private fd: number | null = null;
+  private isClosed = false;
+
   private constructor(
-    private readonly path: string,
-    private fd: number | null,
+    private readonly saveDir: string,
+    /** Lines of the run that is resumed. */
+    private readonly kept: string,
   ) {}
 
-  /** Starts the file anew, or, for a resumed run, keeps what was recorded up to `startStep`. */
+  /**
+   * Starts the file anew, or, for a resumed run, keeps what was recorded up to `startStep`. The file takes the place of the
+   * old one with the first event, the start: so whoever reads it never sees a run that doesn't tell of itself.
+   */
   static open(saveDir: string, startStep: number): MetricsFile {
     const path = join(saveDir, METRICS_FILE);
     return guard(path, () => {
       const kept = startStep > 0 && existsSync(path) ? linesUpTo(readFileSync(path, 'utf8'), startStep) : '';
-      const aside = join(saveDir, `.${METRICS_FILE}.new`);
-      writeFileSync(aside, kept);
-      renameSync(aside, path);
-      return new MetricsFile(path, openSync(path, 'a'));
+      return new MetricsFile(saveDir, kept);
     });
   }
 
   write(event: TrainEvent): void {
-    const line = metricsLine(event);
-    const { fd } = this;
-    if (line === null || fd === null) return;
-    const bytes = Buffer.from(`${line}\n`);
-    guard(this.path, () => {
-      for (let written = 0; written < bytes.length; ) written += writeSync(fd, bytes, written);
+    if (this.isClosed) return;
+    const line = `${metricsLine(event)}\n`;
+    guard(join(this.saveDir, METRICS_FILE), () => {
+      if (this.fd === null) this.fd = this.create(line);
+      else append(this.fd, line);
     });
+  }
+
+  private create(firstLine: string): number {
+    const path = join(this.saveDir, METRICS_FILE);
+    const aside = join(this.saveDir, `.${METRICS_FILE}.new`);
+    writeFileSync(aside, this.kept + firstLine);
+    renameSync(aside, path);
+    return openSync(path, 'a');
   }
 
   close(): void {
     if (this.fd !== null) closeSync(this.fd);
     this.fd = null;
+    this.isClosed = true;
   }
 }
 
-/** Whole lines whose step isn't beyond the given one; a line cut off by a crash goes. */
+function append(fd: number, line: string): void {
+  const bytes = Buffer.from(line);
+  for (let written = 0; written < bytes.length; ) written += writeSync(fd, bytes, written);
+}
+
+/**
+ * Whole lines whose step isn't beyond the given one, and with them the run lines of the processes that wrote them; a line
+ * cut off by a crash goes. So does an end: the run goes on.
+ */
 function linesUpTo(text: string, step: number): string {
   const lines = text.split('\n').slice(0, -1);
   return lines
-    .filter((line) => {
-      const recorded = /^\{"step":(\d+)/.exec(line);
-      return recorded !== null && line.endsWith('}') && Number(recorded[1]) <= step;
+    .filter((line, i) => {
+      if (!line.endsWith('}')) return false;
+      const runsFrom = /^\{"run":.*"start_step":(\d+)/.exec(line)?.[1];
+      // A process that resumed here before and got no further gives way to the one that resumes now.
+      if (runsFrom !== undefined) return i === 0 || Number(runsFrom) < step;
+      const recorded = /^\{"step":(\d+)(,"end":)?/.exec(line);
+      return recorded !== null && recorded[2] === undefined && Number(recorded[1]) <= step;
     })
     .map((line) => `${line}\n`)
     .join('');

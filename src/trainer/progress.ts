@@ -2,7 +2,7 @@
 
 import type { CheckpointInfo } from '../checkpoint/info.js';
 import type { TrainingState } from '../checkpoint/training-state.js';
-import type { TrainInputs } from './trainer.js';
+import type { TrainInputs } from './inputs.js';
 
 export interface Progress {
   /** Finished steps, those of the run that was resumed included. */
@@ -10,9 +10,8 @@ export interface Progress {
   bestEvalLoss: number | null;
   bestStep: number | null;
   evaluationsWithoutImprovement: number;
-  /** Of this process. */
   lastEvaluation: { readonly step: number; readonly loss: number } | null;
-  /** Of the last step whose loss was finite, in this process. */
+  /** Of the last step whose loss was finite. */
   trainLoss: number | null;
   /** In a row, up to now. */
   nonFiniteSteps: number;
@@ -37,9 +36,12 @@ export function createProgress(): Progress {
   };
 }
 
-/** Takes over where an earlier run stopped. */
-export function resumeProgress(progress: Progress, state: TrainingState): void {
+/** Takes over where an earlier run stopped. An evaluation of these very weights isn't made and recorded again. */
+export function resumeProgress(progress: Progress, state: TrainingState, info: CheckpointInfo): void {
   progress.step = state.step;
+  progress.trainLoss = info.trainLoss;
+  progress.lastEvaluation = info.evalLoss === null ? null : { step: info.step, loss: info.evalLoss };
+  progress.nonFiniteSteps = state.nonFiniteSteps;
   progress.bestEvalLoss = state.bestEvalLoss;
   progress.bestStep = state.bestStep;
   progress.evaluationsWithoutImprovement = state.evaluationsWithoutImprovement;
@@ -70,6 +72,7 @@ export function trainingState(inputs: TrainInputs, progress: Progress): Training
     bestEvalLoss: progress.bestEvalLoss,
     bestStep: progress.bestStep,
     evaluationsWithoutImprovement: progress.evaluationsWithoutImprovement,
+    nonFiniteSteps: progress.nonFiniteSteps,
     dataFingerprint: fingerprints.data,
     tokenizerFingerprint: fingerprints.tokenizer,
   };

@@ -7,8 +7,8 @@ import type { ModelShape } from '../model/shape.js';
 import type { StepResult } from '../parallel/coordinator.js';
 import type { WorkerReport } from '../parallel/tasks.js';
 import type { EndEvent, StartEvent, StepEvent } from './events.js';
+import type { TrainInputs } from './inputs.js';
 import type { Progress } from './progress.js';
-import type { TrainInputs } from './trainer.js';
 
 export function startEvent(
   { config, selection, train, validation, workers }: TrainInputs,

@@ -1,46 +1,27 @@
 // The training run: an async generator of events. Prints nothing; whoever iterates decides what is shown and recorded.
 // The run advances only while somebody takes its events.
 
-import { join } from 'node:path';
-import { collectWeights } from '../checkpoint/fit.js';
-import type { CheckpointInfo } from '../checkpoint/info.js';
-import { loadCheckpoint } from '../checkpoint/load.js';
-import type { Config } from '../config/config.js';
-import type { Corpus } from '../data/corpus.js';
+import { lockFolder } from '../checkpoint/run-lock.js';
 import type { Row } from '../data/jsonl.js';
 import { createDataOrder, type DataOrder } from '../data/order.js';
 import type { InferenceEngine } from '../engine/engine.js';
-import { createLiveInference, type EngineSelection } from '../engine/select.js';
+import { createLiveInference } from '../engine/select.js';
+import { WorkerError } from '../errors.js';
 import { createParameterTable, type ParameterTable } from '../model/parameters.js';
 import type { ModelShape } from '../model/shape.js';
-import type { NamedWeights } from '../model/weights.js';
 import { learningRate } from '../optim/schedule.js';
-import { Coordinator } from '../parallel/coordinator.js';
-import type { Tokenizer } from '../tokenizer/tokenizer.js';
-import { CheckpointWriter } from './checkpoint-writer.js';
+import { Coordinator, type StepResult } from '../parallel/coordinator.js';
 import { RunControl } from './control.js';
-import type { EndEvent, TrainEvent } from './events.js';
-import { checkpointInfo, createProgress, fingerprintsOf, resumeProgress, trainingState } from './progress.js';
+import type { EndEvent, NoticeEvent, TrainEvent } from './events.js';
+import type { TrainInputs } from './inputs.js';
+import { createProgress, fingerprintsOf, resumeProgress } from './progress.js';
+import { Recovery } from './recovery.js';
 import { endEvent, startEvent, stepEvent } from './report.js';
+import { RunCheckpoints } from './run-checkpoints.js';
 import { answer, answerSamples, chooseSamples } from './samples.js';
 import { loadStart } from './start-state.js';
 
-export interface TrainInputs {
-  readonly config: Config;
-  /** The configuration as checkpoints record it: snake_case. */
-  readonly configRecord: CheckpointInfo['config'];
-  readonly selection: EngineSelection;
-  readonly workers: number;
-  readonly tokenizer: Tokenizer;
-  readonly tokenizerJson: string;
-  readonly train: Corpus;
-  readonly validation: Corpus;
-  readonly validationRows: readonly Row[];
-  /** Continue from save_dir/last. */
-  readonly resume: boolean;
-  /** Validation prompts to answer after each evaluation; 0: none, which saves their time. */
-  readonly samplePrompts: number;
-}
+export type { TrainInputs } from './inputs.js';
 
 export interface TrainingRun {
   readonly events: AsyncGenerator<TrainEvent, void>;
@@ -63,7 +44,7 @@ export function startTraining(inputs: TrainInputs): TrainingRun {
   const questions: Question[] = [];
   return {
     control,
-    events: new Run(inputs, control, questions).events(),
+    events: lockedRun(inputs, control, questions),
     ask: (prompt) =>
       new Promise((resolve, reject) => {
         questions.push({ prompt, resolve, reject });
@@ -72,11 +53,26 @@ export function startTraining(inputs: TrainInputs): TrainingRun {
   };
 }
 
+/** Nothing of a run exists, not even its threads, before the folder is ours. */
+async function* lockedRun(
+  inputs: TrainInputs,
+  control: RunControl,
+  questions: Question[],
+): AsyncGenerator<TrainEvent, void> {
+  const lock = await lockFolder(inputs.config.training.saveDir);
+  try {
+    yield* new Run(inputs, control, questions).events();
+  } finally {
+    await lock.release();
+  }
+}
+
 class Run {
   private readonly shape: ModelShape;
   private readonly table: ParameterTable;
   private readonly coordinator: Coordinator;
-  private readonly writer: CheckpointWriter;
+  private readonly checkpoints: RunCheckpoints;
+  private readonly recovery: Recovery;
   private readonly order: DataOrder;
   private readonly inference: InferenceEngine;
   private readonly samples: readonly Row[];
@@ -84,7 +80,6 @@ class Run {
   private readonly aside: TrainEvent[] = [];
 
   private readonly progress = createProgress();
-  private savedStep = -1;
 
   constructor(
     private readonly inputs: TrainInputs,
@@ -93,7 +88,7 @@ class Run {
   ) {
     const { config, selection, tokenizer, train, validation, workers } = inputs;
     const { nLayer, nHead, nEmbd, seqLen } = config.model;
-    const { batchSize, microBatch, mergeDuplicates, saveDir, seed } = config.training;
+    const { batchSize, microBatch, mergeDuplicates, seed } = config.training;
     this.shape = { nLayer, nHead, nEmbd, seqLen, vocabSize: tokenizer.vocabSize };
     this.table = createParameterTable(this.shape);
     this.coordinator = new Coordinator({
@@ -106,14 +101,21 @@ class Run {
       microBatches: batchSize / microBatch,
       mergeDuplicates,
       workers,
+      team: inputs.team,
     });
     const { arena } = this.coordinator;
-    this.writer = new CheckpointWriter({
-      saveDir,
+    this.checkpoints = new RunCheckpoints({
+      inputs,
       table: this.table,
-      tokenizerJson: inputs.tokenizerJson,
       live: arena,
+      progress: this.progress,
       emit: (event) => this.aside.push(event),
+    });
+    this.recovery = new Recovery({
+      coordinator: this.coordinator,
+      restore: () => this.checkpoints.restore(),
+      computeStep: (step) => this.computeStep(step),
+      warn: (message) => this.aside.push(this.notice(message, 'warning')),
     });
     this.order = createDataOrder({ samples: train.count, batchSize, seed, shuffle: config.data.shuffle });
     this.inference = createLiveInference(selection, {
@@ -127,51 +129,61 @@ class Run {
   }
 
   async *events(): AsyncGenerator<TrainEvent, void> {
-    const { maxSteps } = this.inputs.config.training;
     try {
       await this.prepare();
       yield startEvent(this.inputs, this.shape, this.table.count, this.progress);
-      let reason: EndEvent['reason'] = 'done';
-      while (this.progress.step < maxSteps) {
+      const { notice } = this.inputs.selection;
+      if (notice !== null) yield this.notice(notice, 'warning');
+      yield* this.drain();
+      let reason = this.reasonToEnd();
+      for (; reason === null; reason = this.reasonToEnd()) {
         yield* this.serveRequests();
-        if (this.control.stopRequested) reason = 'stopped';
-        else if (this.progress.nonFiniteSteps >= NON_FINITE_LIMIT) reason = 'diverged';
-        else if (this.isOutOfPatience()) reason = 'early-stopping';
-        if (reason !== 'done') break;
+        if (this.reasonToEnd() !== null) continue;
         yield* this.trainStep();
         yield* this.afterStep();
       }
       yield* this.finish(reason);
+    } catch (error) {
+      throw error instanceof WorkerError ? await this.saveAfter(error) : error;
     } finally {
       this.control.activities = () => [];
       for (const { reject } of this.questions.splice(0)) reject(new Error('the run has ended'));
       await this.coordinator.close();
+      // Whoever gets the folder next finds no save of ours under way.
+      await this.checkpoints.settle();
     }
   }
 
   private async prepare(): Promise<void> {
-    const { config, resume } = this.inputs;
-    const state = await loadStart(config, resume, fingerprintsOf(this.inputs), this.table, this.coordinator.arena);
-    if (state) {
-      resumeProgress(this.progress, state);
-      this.savedStep = state.step;
+    const fingerprints = fingerprintsOf(this.inputs);
+    const resumed = await loadStart({ ...this.inputs, fingerprints }, this.table, this.coordinator.arena);
+    if (resumed) {
+      resumeProgress(this.progress, resumed.state, resumed.info);
+      if (resumed.changes.length > 0) {
+        const changes = resumed.changes.join(', ');
+        this.aside.push(this.notice(`not the same run any more; changed since it was saved: ${changes}`, 'warning'));
+      }
     }
-    await this.coordinator.refresh();
+    this.checkpoints.begin();
+    await this.recovery.attempt(this.progress.step, () => this.coordinator.refresh());
   }
 
-  /** One optimizer step over the next batch. */
-  private async *trainStep(): AsyncGenerator<TrainEvent, void> {
+  /** The optimizer step with this number, over its batch: both follow from the configuration. */
+  private computeStep(step: number): Promise<StepResult> {
     const { model, training } = this.inputs.config;
-    const step = this.progress.step + 1;
-    const lr = learningRate(training, step);
-    const started = performance.now();
-    const result = await this.coordinator.step(this.order.batch(step), {
+    return this.coordinator.step(this.order.batch(step), {
       step,
       dropout: model.dropout,
       seed: training.seed,
       gradClip: training.gradClip,
-      adamw: { ...training, lr },
+      adamw: { ...training, lr: learningRate(training, step) },
     });
+  }
+
+  private async *trainStep(): AsyncGenerator<TrainEvent, void> {
+    const step = this.progress.step + 1;
+    const started = performance.now();
+    const result = await this.recovery.attempt(step - 1, () => this.computeStep(step));
     const stepMs = performance.now() - started;
     const { progress } = this;
     progress.step = step;
@@ -179,6 +191,7 @@ class Run {
     progress.stepTimes.push(stepMs);
     progress.tokensSeen += result.plan.tokens;
     const epoch = this.order.epoch(step);
+    const lr = learningRate(this.inputs.config.training, step);
     yield stepEvent(this.inputs.train, this.shape, progress, { ...result, epoch, lr, stepMs });
 
     if (Number.isFinite(result.loss) && Number.isFinite(result.gradNorm)) {
@@ -187,20 +200,24 @@ class Run {
       return;
     }
     progress.nonFiniteSteps++;
-    yield {
-      type: 'notice',
-      level: 'warning',
-      step,
-      message: `loss ${result.loss}, gradient norm ${result.gradNorm}: step ${step} left the weights as they were`,
-    };
+    const what = `loss ${result.loss}, gradient norm ${result.gradNorm}`;
+    yield this.notice(`${what}: step ${step} left the weights as they were`, 'warning');
   }
 
   /** What is due after a step: evaluation, checkpoints. */
   private async *afterStep(): AsyncGenerator<TrainEvent, void> {
-    const { evalInterval, saveInterval } = this.inputs.config.training;
-    if (this.progress.step % evalInterval === 0) yield* this.evaluate();
-    if (this.progress.step % saveInterval === 0 && this.progress.nonFiniteSteps === 0) await this.saveLast();
+    const { saveInterval } = this.inputs.config.training;
+    // Before the save: the checkpoint then tells of the evaluation, and a resumed run neither repeats it nor leaves it out.
+    if (this.isEvaluationDue()) yield* this.evaluate();
+    if (this.progress.step % saveInterval === 0 && this.progress.nonFiniteSteps === 0)
+      await this.checkpoints.saveLast();
     yield* this.drain();
+  }
+
+  private isEvaluationDue(): boolean {
+    const { evalInterval, maxSteps } = this.inputs.config.training;
+    const { step, lastEvaluation } = this.progress;
+    return step > 0 && (step % evalInterval === 0 || step === maxSteps) && lastEvaluation?.step !== step;
   }
 
   private async *evaluate(): AsyncGenerator<TrainEvent, void> {
@@ -208,7 +225,7 @@ class Run {
     const { step } = progress;
     if (progress.lastEvaluation?.step === step) return;
     const started = performance.now();
-    const evalLoss = await this.coordinator.evaluate();
+    const evalLoss = await this.recovery.attempt(step, () => this.coordinator.evaluate());
     const evalMs = performance.now() - started;
     progress.elapsedMs += evalMs;
     progress.lastEvaluation = { step, loss: evalLoss };
@@ -217,7 +234,7 @@ class Run {
       progress.bestEvalLoss = evalLoss;
       progress.bestStep = step;
       progress.evaluationsWithoutImprovement = 0;
-      await this.writer.saveBest(this.info());
+      await this.checkpoints.saveBest();
     } else {
       progress.evaluationsWithoutImprovement++;
     }
@@ -241,7 +258,7 @@ class Run {
         yield this.notice(`${workers} workers from step ${this.progress.step + 1} on`);
       }
       if (this.control.take('evaluateRequested')) yield* this.evaluate();
-      if (this.control.take('saveRequested')) await this.saveLast();
+      if (this.control.take('saveRequested')) await this.checkpoints.saveLast();
       yield* this.drain();
     } while (this.control.isPaused && !this.control.stopRequested);
   }
@@ -249,50 +266,41 @@ class Run {
   private async *finish(reason: EndEvent['reason']): AsyncGenerator<TrainEvent, void> {
     if (reason === 'done') yield* this.evaluate();
     // What diverged isn't worth keeping: the last checkpoint before it stays.
-    if (reason !== 'diverged') await this.saveLast();
-    const model = await this.modelToQuantize(reason);
-    if (model) await this.writer.saveQuantized(model.info, model.weights);
-    await this.writer.finish();
+    if (reason !== 'diverged') await this.checkpoints.saveLast();
+    await this.checkpoints.saveQuantized(reason);
+    await this.checkpoints.finish();
     yield* this.drain();
     yield endEvent(this.progress, reason);
   }
 
-  /** The weights of the best evaluation, of this process or of the one it resumed; before any, the present ones. */
-  private async modelToQuantize(
-    reason: EndEvent['reason'],
-  ): Promise<{ weights: NamedWeights; info: CheckpointInfo } | null> {
-    const { bestStep, bestEvalLoss, step } = this.progress;
-    const weights = this.writer.bestWeights;
-    if (weights) return { weights, info: { ...this.info(), step: bestStep!, evalLoss: bestEvalLoss } };
-    if (bestStep !== null) {
-      const { tensors, info } = await loadCheckpoint(join(this.inputs.config.training.saveDir, 'best'));
-      return { weights: tensors, info };
-    }
-    if (step === 0 || reason === 'diverged') return null;
-    return { weights: collectWeights(this.coordinator.arena.weights, this.table), info: this.info() };
-  }
-
-  private async saveLast(): Promise<void> {
-    if (this.savedStep === this.progress.step) return;
-    this.savedStep = this.progress.step;
-    await this.writer.saveLast(this.info(), trainingState(this.inputs, this.progress));
+  /** The end of a run that lost its workers for good: everything up to the last whole step is kept. */
+  private async saveAfter(error: WorkerError): Promise<WorkerError> {
+    const { checkpoints, recovery } = this;
+    // With an evaluation still to come, a resumed run would leave it out: it starts from the checkpoint before.
+    if (recovery.areWeightsWhole && !this.isEvaluationDue()) await checkpoints.saveLast();
+    await checkpoints.finish();
+    const kept =
+      checkpoints.savedStep > 0
+        ? `Everything up to step ${checkpoints.savedStep} is saved: go on with --resume.`
+        : 'No step was finished, so nothing was saved.';
+    return new WorkerError(`${error.message}\n  ${kept}`, { cause: error.cause });
   }
 
   private *drain(): Generator<TrainEvent, void> {
-    this.writer.throwIfFailed();
+    this.checkpoints.throwIfFailed();
     yield* this.aside.splice(0);
   }
 
-  private isOutOfPatience(): boolean {
-    const { earlyStoppingPatience } = this.inputs.config.training;
-    return earlyStoppingPatience > 0 && this.progress.evaluationsWithoutImprovement >= earlyStoppingPatience;
+  private reasonToEnd(): EndEvent['reason'] | null {
+    const { maxSteps, earlyStoppingPatience: patience } = this.inputs.config.training;
+    const { step, nonFiniteSteps, evaluationsWithoutImprovement } = this.progress;
+    if (nonFiniteSteps >= NON_FINITE_LIMIT) return 'diverged';
+    if (step >= maxSteps) return 'done';
+    if (this.control.stopRequested) return 'stopped';
+    return patience > 0 && evaluationsWithoutImprovement >= patience ? 'early-stopping' : null;
   }
 
-  private info(): CheckpointInfo {
-    return checkpointInfo(this.progress, this.shape.vocabSize, this.inputs.configRecord);
-  }
-
-  private notice(message: string): TrainEvent {
-    return { type: 'notice', level: 'info', step: this.progress.step, message };
+  private notice(message: string, level: NoticeEvent['level'] = 'info'): NoticeEvent {
+    return { type: 'notice', level, step: this.progress.step, message };
   }
 }

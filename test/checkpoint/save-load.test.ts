@@ -79,6 +79,7 @@ test('checkpoint: config.json and state.json say in snake_case what the folder h
     best_eval_loss: 3 / 7,
     best_step: 3,
     evaluations_without_improvement: 2,
+    non_finite_steps: 1,
     data_fingerprint: 'data',
     tokenizer_fingerprint: 'tokenizer',
     model_sha256: sha256('model.safetensors'),

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadCheckpoint } from '../../src/checkpoint/load.js';
-import { createInferenceEngine } from '../../src/engine/select.js';
+import { createInferenceEngine, selectEngine } from '../../src/engine/select.js';
 import { generate } from '../../src/sampling/generate.js';
 import { DEFAULT_GENERATE_OPTIONS } from '../../src/sampling/options.js';
 import { parseTokenizer } from '../../src/tokenizer/tokenizer.js';
@@ -153,7 +153,7 @@ test('trainer: learns its rows, and last, best and quantized all answer them exa
   for (const kind of ['last', 'best', 'quantized']) {
     const { shape, tensors } = await loadCheckpoint(join(folder, kind));
     const tokenizer = parseTokenizer(readFileSync(join(folder, kind, 'tokenizer.json'), 'utf8'), kind);
-    const engine = createInferenceEngine('auto', shape, tensors);
+    const engine = await createInferenceEngine(selectEngine('auto', 'fp32'), shape, tensors);
     let right = 0;
     for (const { prompt, completion } of ROWS) {
       for await (const event of generate(engine, tokenizer, prompt, DEFAULT_GENERATE_OPTIONS)) {

@@ -1,5 +1,7 @@
 // Takes the events of a run: dashboard or lines, metrics file, signals; ends with the exit code that fits.
 
+import type { Config } from '../../config/config.js';
+import { NonFiniteError } from '../../errors.js';
 import type { EndEvent, TrainEvent } from '../../trainer/events.js';
 import { MetricsFile } from '../../trainer/metrics.js';
 import { startTraining, type TrainingRun } from '../../trainer/trainer.js';
@@ -15,9 +17,8 @@ interface View {
   close(): Promise<void>;
 }
 
-const DIVERGED = 3;
-
 export async function followRun({ inputs, useDashboard }: PreparedRun, options: TrainOptions): Promise<void> {
+  surviveLostOutput();
   const run = startTraining(inputs);
   const signals = watchSignals(() => run.control.stop());
   let view: View | null = null;
@@ -41,7 +42,28 @@ export async function followRun({ inputs, useDashboard }: PreparedRun, options: 
     signals.close();
   }
   if (signals.exitCode !== null) throw new CommandExit(signals.exitCode);
-  if (end?.reason === 'diverged') throw new CommandExit(DIVERGED);
+  if (end?.reason === 'diverged') throw divergence(end, inputs.config);
+}
+
+function divergence({ step }: EndEvent, { training }: Config): NonFiniteError {
+  const { lr, warmupSteps, gradClip, saveDir } = training;
+  const clip =
+    gradClip > 0 ? `training.grad_clip below ${gradClip}` : 'training.grad_clip: 1 (it is 0, which is never)';
+  return new NonFiniteError(
+    `Training diverged: loss or gradient was not finite in three steps in a row, the last of them step ${step}.\n` +
+      `  None of them changed the weights, and the checkpoints in ${saveDir} are from before.\n` +
+      `  Lower training.lr (now ${lr}), e.g. --set training.lr=${Number((lr / 10).toPrecision(3))}; or more training.warmup_steps (now ${warmupSteps});` +
+      ` or ${clip}.\n  Then start anew, or go on from the last checkpoint with --resume.`,
+  );
+}
+
+/**
+ * The terminal or the reader may go away (a closed window, `| head`), and the training goes on without: what is written then
+ * is lost, and no error. Replaces the listener of cli.ts, which ends the program.
+ */
+function surviveLostOutput(): void {
+  process.stdout.removeAllListeners('error');
+  process.stdout.on('error', () => {});
 }
 
 function openView(run: TrainingRun, interrupt: () => void): Promise<View> {
@@ -54,14 +76,10 @@ function openView(run: TrainingRun, interrupt: () => void): Promise<View> {
   });
 }
 
-/** Lines on stdout. A reader that goes away (`| head`) doesn't end the training: the rest is simply not printed. */
+/** Lines on stdout. */
 function printer(options: TrainOptions): View {
-  let isOpen = true;
-  process.stdout.on('error', () => {
-    isOpen = false;
-  });
   const write = (text: string) => {
-    if (isOpen) process.stdout.write(text);
+    if (process.stdout.writable) process.stdout.write(text);
   };
   const push = options.json
     ? createJsonPrinter({ write })

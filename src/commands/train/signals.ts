@@ -1,6 +1,7 @@
 // Signals during training: the first asks the run to stop and save, the second ends the process at once.
 
 import { constants } from 'node:os';
+import { restoreTerminal } from '../../ui/terminal.js';
 
 export interface SignalWatch {
   /** 128 + the signal that stopped the run, or null. */
@@ -16,9 +17,8 @@ const STOPPING = ['SIGINT', 'SIGTERM'] as const;
 export function watchSignals(stop: () => void): SignalWatch {
   let exitCode: number | null = null;
   const onSignal = (signal: NodeJS.Signals) => {
-    const code = 128 + constants.signals[signal];
-    if (exitCode !== null) process.exit(code);
-    exitCode = code;
+    if (exitCode !== null) endNow(signal);
+    exitCode = 128 + constants.signals[signal];
     stop();
   };
   const onHangup = () => {};
@@ -28,10 +28,23 @@ export function watchSignals(stop: () => void): SignalWatch {
     get exitCode() {
       return exitCode;
     },
-    interrupt: () => process.exit(128 + constants.signals.SIGINT),
+    interrupt: () => endNow('SIGINT'),
     close() {
       for (const signal of STOPPING) process.off(signal, onSignal);
       process.off('SIGHUP', onHangup);
     },
   };
+}
+
+/**
+ * Dies of the signal, which a shell reports as 128 + its number. `process.exit` alone would wait for every thread, and one in
+ * a long native call, or a hung one, doesn't come.
+ */
+function endNow(signal: NodeJS.Signals): void {
+  restoreTerminal();
+  if (process.stdin.isTTY) process.stdin.setRawMode(false);
+  process.removeAllListeners(signal); // Gives the signal its default action back.
+  if (process.platform !== 'win32') process.kill(process.pid, signal);
+  // Still here: Windows, or the first process of a container, to which the system delivers no such signal.
+  process.exit(128 + constants.signals[signal]);
 }

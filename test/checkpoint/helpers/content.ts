@@ -31,6 +31,7 @@ export function contentOf(step: number): CheckpointContent {
         bestEvalLoss: step / 7,
         bestStep: step,
         evaluationsWithoutImprovement: 2,
+        nonFiniteSteps: 1,
         dataFingerprint: 'data',
         tokenizerFingerprint: 'tokenizer',
       },

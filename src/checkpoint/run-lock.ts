@@ -1,0 +1,117 @@
+// One run per folder: whoever trains into a folder holds its lock. The lock of a dead process, kill -9 included, is free.
+// Linux: a name in the abstract socket namespace, which the kernel frees with the process; it covers this machine (one network
+// namespace: a container is a machine of its own) and all its users. Elsewhere: a file in the folder with the process's number.
+
+import { createHash } from 'node:crypto';
+import { link, mkdir, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { LockError } from '../errors.js';
+import { describe } from './json.js';
+
+export interface RunLock {
+  release(): Promise<void>;
+}
+
+/** Takes the lock of a folder, or says what to do about its being taken. */
+export type TakeLock = (realFolder: string) => Promise<RunLock | { readonly advice: string }>;
+
+/** Creates the folder if need be. Throws LockError at once if another run has it. */
+export async function lockFolder(
+  folder: string,
+  take: TakeLock = process.platform === 'linux' ? lockByName : lockByFile,
+): Promise<RunLock> {
+  await mkdir(folder, { recursive: true });
+  // Another spelling of the path, or a link to it, is the same folder.
+  const lock = await take(await realpath(folder));
+  if ('release' in lock) return lock;
+  throw new LockError(
+    `The folder ${describe(folder)} is in use: another training writes its checkpoints and metrics there.\n` +
+      `  One run at a time may use a folder. Wait until it ends, or choose another: --save-dir.${lock.advice}`,
+  );
+}
+
+/** The name has no owner but the socket, so it can't be left behind. */
+export const lockByName: TakeLock = async (realFolder) => {
+  const name = createHash('sha256').update(realFolder).digest('hex').slice(0, 32);
+  const server = createServer((socket) => socket.destroy());
+  server.unref(); // It keeps the name, not the process.
+  const isOurs = await new Promise<boolean>((resolve, reject) => {
+    server.once('listening', () => resolve(true));
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      error.code === 'EADDRINUSE' ? resolve(false) : reject(error),
+    );
+    server.listen(`\0gpt-loom-${name}`);
+  });
+  if (!isOurs) return { advice: '' };
+  return { release: () => new Promise((resolve) => server.close(() => resolve())) };
+};
+
+/**
+ * Lock files have generations. A dead process's file isn't removed to make room: then two could each remove the other's. The
+ * next generation is made, which only one can do, and what lies below it is removed afterwards.
+ */
+export const lockByFile: TakeLock = async (realFolder) => {
+  for (;;) {
+    const files = await listLockFiles(realFolder);
+    const held = files.find(({ pid }) => isAlive(pid));
+    if (held !== undefined) {
+      return { advice: `\n  If process ${held.pid} is no training, its number was used again: delete ${held.path}.` };
+    }
+    const generation = Math.max(0, ...files.map((file) => file.generation)) + 1;
+    const path = join(realFolder, `${LOCK_NAME}${generation}`);
+    if (!(await tryCreate(path))) continue;
+    // Somebody may have made a higher generation between our look and our file, and removed the one that ours replaces.
+    const others = (await listLockFiles(realFolder)).filter((file) => file.generation !== generation);
+    if (others.some((file) => file.generation > generation)) {
+      await rm(path, { force: true });
+      continue;
+    }
+    for (const other of others) await rm(other.path, { force: true });
+    return { release: () => rm(path, { force: true }) };
+  }
+};
+
+const LOCK_NAME = '.running-';
+
+interface LockFile {
+  readonly path: string;
+  readonly generation: number;
+  readonly pid: number;
+}
+
+async function listLockFiles(folder: string): Promise<LockFile[]> {
+  const files: LockFile[] = [];
+  for (const name of await readdir(folder)) {
+    if (!/^\.running-\d{1,9}$/.test(name)) continue;
+    const path = join(folder, name);
+    const text = await readFile(path, 'utf8').catch(() => null); // Removed since.
+    if (text !== null) files.push({ path, generation: Number(name.slice(LOCK_NAME.length)), pid: Number(text) });
+  }
+  return files;
+}
+
+/** Creates the file with our number in it, in one step, so that nobody sees it empty. False: it is there. */
+async function tryCreate(path: string): Promise<boolean> {
+  const draft = `${path}.${process.pid}`;
+  await writeFile(draft, String(process.pid));
+  try {
+    await link(draft, path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  } finally {
+    await rm(draft, { force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  if (!Number.isSafeInteger(pid) || pid <= 0) return false;
+  try {
+    process.kill(pid, 0); // Signal 0 only asks whether the process is there.
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

@@ -1,0 +1,50 @@
+// What a resumed run finds changed in its settings: some changes break it, some change what comes, some don't matter.
+
+import type { CheckpointInfo } from '../checkpoint/info.js';
+
+export interface ChangedSettings {
+  /** Each as `training.lr (0.001 then, 0.0005 now)`. The run would not be the same one any more. */
+  readonly breaking: readonly string[];
+  /** The run goes on, but not as the uninterrupted one would have. */
+  readonly notable: readonly string[];
+}
+
+type Settings = CheckpointInfo['config'];
+
+/** They decide the shape of the model or the order of the samples; data, tokenizer and seed are compared by themselves. */
+const BREAKING = ['model.n_layer', 'model.n_head', 'model.n_embd', 'training.batch_size', 'data.shuffle'];
+/** They change no number of the run, or are compared by what they lead to. */
+const NEUTRAL = [
+  'model.seq_len',
+  'training.threads',
+  'training.save_dir',
+  'training.save_interval',
+  'training.init_from',
+  'training.seed',
+  'data.train_path',
+  'data.val_path',
+  'tokenizer.path',
+  'tokenizer.vocab_size',
+];
+
+/** Settings are sections of keys, as config.yaml spells them. A key that one side doesn't have is left alone. */
+export function compareSettings(then: Settings, now: Settings): ChangedSettings {
+  const before = flatten(then);
+  const changed = [...flatten(now)].filter(([key, value]) => {
+    return before.has(key) && before.get(key) !== value && !NEUTRAL.includes(key);
+  });
+  const describe = ([key, value]: [string, string]) => `${key} (${before.get(key)} then, ${value} now)`;
+  return {
+    breaking: changed.filter(([key]) => BREAKING.includes(key)).map(describe),
+    notable: changed.filter(([key]) => !BREAKING.includes(key)).map(describe),
+  };
+}
+
+/** Dotted keys to their values as JSON. */
+function flatten(settings: Settings): Map<string, string> {
+  const entries = Object.entries(settings).flatMap(([section, value]): [string, string][] => {
+    if (typeof value !== 'object' || value === null) return [[section, JSON.stringify(value)]];
+    return Object.entries(value).map(([key, item]) => [`${section}.${key}`, JSON.stringify(item)]);
+  });
+  return new Map(entries);
+}

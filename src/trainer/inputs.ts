@@ -1,0 +1,28 @@
+// Everything that a training run is given.
+
+import type { CheckpointInfo } from '../checkpoint/info.js';
+import type { Config } from '../config/config.js';
+import type { Corpus } from '../data/corpus.js';
+import type { Row } from '../data/jsonl.js';
+import type { EngineSelection } from '../engine/select.js';
+import type { CoordinatorOptions } from '../parallel/coordinator.js';
+import type { Tokenizer } from '../tokenizer/tokenizer.js';
+
+export interface TrainInputs {
+  readonly config: Config;
+  /** The configuration as checkpoints record it: snake_case. */
+  readonly configRecord: CheckpointInfo['config'];
+  readonly selection: EngineSelection;
+  readonly workers: number;
+  readonly tokenizer: Tokenizer;
+  readonly tokenizerJson: string;
+  readonly train: Corpus;
+  readonly validation: Corpus;
+  readonly validationRows: readonly Row[];
+  /** Continue from save_dir/last. */
+  readonly resume: boolean;
+  /** Validation prompts to answer after each evaluation; 0: none, which saves their time. */
+  readonly samplePrompts: number;
+  /** For tests of what happens when workers fail. */
+  readonly team?: CoordinatorOptions['team'];
+}

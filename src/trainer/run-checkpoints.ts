@@ -1,0 +1,99 @@
+// What of a run is kept on disk, and when there is something new to keep.
+
+import { join } from 'node:path';
+import { collectWeights } from '../checkpoint/fit.js';
+import type { CheckpointInfo } from '../checkpoint/info.js';
+import { loadCheckpoint } from '../checkpoint/load.js';
+import type { ParameterTable } from '../model/parameters.js';
+import type { NamedWeights } from '../model/weights.js';
+import { CheckpointWriter, type LiveState } from './checkpoint-writer.js';
+import type { CheckpointEvent, EndEvent } from './events.js';
+import type { TrainInputs } from './inputs.js';
+import { checkpointInfo, type Progress, trainingState } from './progress.js';
+
+export interface RunCheckpointsOptions {
+  readonly inputs: TrainInputs;
+  readonly table: ParameterTable;
+  readonly live: LiveState;
+  readonly progress: Progress;
+  readonly emit: (event: CheckpointEvent) => void;
+}
+
+export class RunCheckpoints {
+  private readonly writer: CheckpointWriter;
+  /** The step and the evaluation that `last` on disk holds. */
+  private saved: Pick<Progress, 'step' | 'lastEvaluation'> = { step: 0, lastEvaluation: null };
+
+  constructor(private readonly options: RunCheckpointsOptions) {
+    const { inputs, table, live, emit } = options;
+    const { saveDir } = inputs.config.training;
+    this.writer = new CheckpointWriter({ saveDir, table, tokenizerJson: inputs.tokenizerJson, live, emit });
+  }
+
+  /** 0: nothing of this run. */
+  get savedStep(): number {
+    return this.saved.step;
+  }
+
+  /** To be called once, before the first step: the state is that of the start, or of the checkpoint that is resumed. */
+  begin(): void {
+    const { step, lastEvaluation } = this.options.progress;
+    this.saved = { step, lastEvaluation };
+    this.writer.remember(step);
+  }
+
+  /** Puts weights and moments back to the last copy, on disk or not; returns the step they belong to. */
+  restore(): number {
+    return this.writer.restore();
+  }
+
+  /** Saves `last` unless it is saved. Before the first step it isn't touched: an older run's may lie there. */
+  async saveLast(): Promise<void> {
+    const { inputs, progress } = this.options;
+    const { step, lastEvaluation } = progress;
+    if (step === 0 || (step === this.saved.step && lastEvaluation === this.saved.lastEvaluation)) return;
+    this.saved = { step, lastEvaluation };
+    await this.writer.saveLast(this.info(), trainingState(inputs, progress));
+  }
+
+  async saveBest(): Promise<void> {
+    await this.writer.saveBest(this.info());
+  }
+
+  /** The int8 copy of the best weights, where there are any. */
+  async saveQuantized(reason: EndEvent['reason']): Promise<void> {
+    const model = await this.modelToQuantize(reason);
+    if (model) await this.writer.saveQuantized(model.info, model.weights);
+  }
+
+  throwIfFailed(): void {
+    this.writer.throwIfFailed();
+  }
+
+  async finish(): Promise<void> {
+    await this.writer.finish();
+  }
+
+  async settle(): Promise<void> {
+    await this.writer.settle();
+  }
+
+  /** The weights of the best evaluation, of this process or of the one it resumed; before any, the present ones. */
+  private async modelToQuantize(
+    reason: EndEvent['reason'],
+  ): Promise<{ weights: NamedWeights; info: CheckpointInfo } | null> {
+    const { inputs, table, live, progress } = this.options;
+    if (this.writer.best) return this.writer.best;
+    if (progress.bestStep !== null) {
+      const { tensors, info } = await loadCheckpoint(join(inputs.config.training.saveDir, 'best'));
+      return { weights: tensors, info };
+    }
+    if (progress.step === 0 || reason === 'diverged') return null;
+    return { weights: collectWeights(live.weights, table), info: this.info() };
+  }
+
+  private info(): CheckpointInfo {
+    const { inputs, progress } = this.options;
+    return checkpointInfo(progress, inputs.tokenizer.vocabSize, inputs.configRecord);
+  }
+}

@@ -1,0 +1,128 @@
+// The full torture of the trainer: `npm run test:torture`, hours at full size. Prints one line a section, with its figures.
+// `npm run test:torture -- kill workers --scale 0.05 --seed 7` runs some sections, at a twentieth of their size.
+
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { uniformInt } from 'pure-rand/distribution/uniformInt';
+import { createRandom } from '../../src/random.js';
+import { killAndResume } from '../reliability/kill.js';
+import { createProject, fingerprintOf, startTrain, trainToEnd } from '../reliability/project.js';
+import { DEATHS, killWorkers } from './deaths.js';
+import { fillDisks } from './disk.js';
+import { fuzzCommands, fuzzFolders, fuzzInProcess, TARGETS } from './fuzz.js';
+import { sanitize } from './sanitize.js';
+import { soak } from './soak.js';
+
+interface Run {
+  readonly seed: number;
+  /** A section's full size, scaled; at least 1. */
+  readonly scaled: (size: number) => number;
+  readonly project: string;
+}
+
+const MUTANTS = { checkpoint: 1_000_000, tokenizer: 100_000, config: 100_000, rows: 100_000 };
+
+const SECTIONS: Record<string, (run: Run) => Promise<string>> = {
+  async kill({ seed, scaled, project }) {
+    const expected = await wholeRun(project);
+    const count = scaled(200);
+    let kills = 0;
+    for (let i = 0; i < count; i++) {
+      const run = await killAndResume(project, `kill-${i}`, seed + i);
+      kills += run.kills;
+      if (JSON.stringify(fingerprintOf(run.saveDir)) !== expected) throw new Error(`seed ${seed + i}: other files`);
+      rmSync(run.saveDir, { recursive: true });
+    }
+    return `${count} of ${count} runs identical after ${kills} kill -9`;
+  },
+  async workers({ seed, scaled }) {
+    const figures: string[] = [];
+    for (const death of DEATHS) {
+      const count = scaled(100);
+      const failures = await killWorkers(death, count, seed);
+      figures.push(`${death} ${failures} in ${count} runs`);
+    }
+    return `${figures.join(', ')}; 0 hangs, 0 differences`;
+  },
+  async signals({ seed, scaled, project }) {
+    const expected = await wholeRun(project);
+    const random = createRandom(seed);
+    const codes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 0 } as const;
+    const count = scaled(50);
+    for (const [signal, code] of Object.entries(codes) as [keyof typeof codes, number][]) {
+      for (let i = 0; i < count; i++) {
+        const name = `${signal}-${i}`;
+        const run = startTrain(project, name);
+        await run.seen('"type":"step"', uniformInt(random, 1, 45));
+        run.child.kill(signal);
+        const { exitCode, stderr } = await run.ended;
+        if (exitCode !== code) throw new Error(`${name}: exit code ${exitCode}: ${stderr}`);
+        if (code !== 0) await trainToEnd(project, name, ['--resume']);
+        if (JSON.stringify(fingerprintOf(join(project, name))) !== expected) throw new Error(`${name}: other files`);
+        rmSync(join(project, name), { recursive: true });
+      }
+    }
+    return `${count} of ${count} of each of ${Object.keys(codes).join(', ')}: right code, saved, identical in the end`;
+  },
+  async lock({ scaled, project }) {
+    const count = scaled(100);
+    for (let i = 0; i < count; i++) {
+      const runs = [0, 1].map(() => startTrain(project, `race-${i}`));
+      const codes = (await Promise.all(runs.map((run) => run.ended))).map(({ exitCode }) => exitCode);
+      if (codes.sort().join() !== '0,75') throw new Error(`race ${i}: exit codes ${codes.join(', ')}`);
+      rmSync(join(project, `race-${i}`), { recursive: true });
+    }
+    return `${count} of ${count} races had exactly one winner`;
+  },
+  disk: ({ scaled, project }) => fillDisks(project, scaled(60)),
+  async fuzz({ seed, scaled, project }) {
+    await wholeRun(project);
+    const seeds = { project, saveDir: join(project, 'whole') };
+    const figures: string[] = [];
+    for (const target of TARGETS) {
+      const [count, commands] = [scaled(MUTANTS[target]), scaled(2000)];
+      await fuzzInProcess(target, count, seed, seeds);
+      const slowestMs = await fuzzCommands(target, commands, seed, seeds);
+      figures.push(
+        `${target}: ${count} in process, ${commands} through the command line (slowest ${Math.round(slowestMs)} ms)`,
+      );
+    }
+    const folders = scaled(20_000);
+    await fuzzFolders(folders, seed, seeds);
+    return `${figures.join('; ')}; ${folders} whole folders: 0 crashes, 0 untyped errors`;
+  },
+  sanitize: async ({ project }) => sanitize(project),
+  soak: ({ scaled, project }) => soak(project, scaled(60)),
+};
+
+async function wholeRun(project: string): Promise<string> {
+  await trainToEnd(project, 'whole');
+  return JSON.stringify(fingerprintOf(join(project, 'whole')));
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { scale: { type: 'string', default: '1' }, seed: { type: 'string', default: '1' } },
+});
+const chosen = positionals.length > 0 ? positionals : Object.keys(SECTIONS);
+const unknown = chosen.filter((name) => !Object.hasOwn(SECTIONS, name));
+if (unknown.length > 0) {
+  process.stderr.write(`There is no section ${unknown.join(', ')}. Sections: ${Object.keys(SECTIONS).join(', ')}.\n`);
+  process.exit(2);
+}
+const scale = Number(values.scale);
+const seed = Number(values.seed);
+for (const name of chosen) {
+  const started = performance.now();
+  const outcome = await SECTIONS[name]({
+    seed,
+    scaled: (size) => Math.max(1, Math.round(size * scale)),
+    project: createProject(),
+  }).catch((error: Error) => {
+    process.exitCode = 1;
+    return `FAILED: ${error.stack ?? error.message}`;
+  });
+  const seconds = ((performance.now() - started) / 1000).toFixed(0);
+  process.stdout.write(`${name.padEnd(9)} seed ${seed}  ${seconds.padStart(5)} s  ${outcome}\n`);
+}

@@ -1,0 +1,38 @@
+// The tests of the native kernels once more, compiled with the address and undefined-behaviour sanitizers.
+
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { repoRoot } from '../helpers/paths.js';
+
+const FLAGS = '-g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined';
+
+/** Works in a copy of the compiled project, so that nobody meets the slow addon. */
+export function sanitize(folder: string): string {
+  const runtime = spawnSync('gcc', ['-print-file-name=libasan.so'], { encoding: 'utf8' }).stdout?.trim() ?? '';
+  if (!runtime.startsWith('/')) return 'skipped: needs gcc with libasan';
+  const copy = join(folder, 'sanitized');
+  mkdirSync(join(copy, 'test'), { recursive: true });
+  for (const name of ['.build/js', 'native', 'scripts', 'package.json', 'test/fixtures']) {
+    cpSync(join(repoRoot, name), join(copy, name), { recursive: true });
+  }
+  symlinkSync(join(repoRoot, 'node_modules'), join(copy, 'node_modules'));
+  // The runtime must come first in a process that loads the addon, and the build tries to load what it made.
+  // Node frees little at its end: leaks are its own.
+  const env = { ...process.env, LD_PRELOAD: runtime, ASAN_OPTIONS: 'detect_leaks=0', NODE_TEST_CONTEXT: '' };
+  const build = spawnSync(process.execPath, ['scripts/build-native.mjs', '--force'], {
+    cwd: copy,
+    env: { ...env, CC: `gcc ${FLAGS}` },
+    encoding: 'utf8',
+  });
+  if (build.status !== 0) throw new Error(`the sanitized addon can't be built: ${build.stdout}${build.stderr}`);
+  const tests = spawnSync(process.execPath, ['--test', join(copy, '.build/js/test/engine/native.test.js')], {
+    cwd: copy,
+    env,
+    encoding: 'utf8',
+  });
+  const output = `${tests.stdout}${tests.stderr}`;
+  const passed = /^# pass (\d+)/m.exec(output)?.[1];
+  if (tests.status !== 0 || /runtime error|AddressSanitizer/.test(output)) throw new Error(output.slice(-4000));
+  return `${passed} tests of the native engine passed under AddressSanitizer and UBSan`;
+}
