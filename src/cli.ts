@@ -7,10 +7,14 @@ import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
 import { registerData } from './commands/data.js';
 import { registerDoctor } from './commands/doctor.js';
+import { registerEval } from './commands/eval.js';
 import { CommandExit } from './commands/exit.js';
 import { registerInfer } from './commands/infer.js';
+import { registerPlot } from './commands/plot.js';
 import { registerTokenizer } from './commands/tokenizer.js';
 import { registerTrain } from './commands/train.js';
+import { registerTune } from './commands/tune.js';
+import { registerWatch } from './commands/watch.js';
 import { LoomError } from './errors.js';
 
 /** The whole command line; parsing errors throw CommanderError instead of ending the process. */
@@ -22,7 +26,11 @@ export function buildProgram(): Command {
     .configureOutput({ outputError: (text, write) => write(usageMessage(text)) });
   registerTrain(program);
   registerInfer(program);
+  registerEval(program);
   registerTokenizer(program);
+  registerWatch(program);
+  registerTune(program);
+  registerPlot(program);
   registerData(program);
   registerDoctor(program);
   return program;

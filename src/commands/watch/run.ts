@@ -1,0 +1,197 @@
+// What `gpt-loom watch` does: follows the metrics file of a run, and shows it as `train` would.
+
+import { constants } from 'node:os';
+import type { TrainControl, TrainEvent } from '../../trainer/events.js';
+import { locateMetrics } from '../../trainer/metrics-reader.js';
+import type { Dashboard } from '../../ui/dashboard.js';
+import { openDashboard, shouldUseDashboard } from '../../ui/open.js';
+import { createPlainPrinter } from '../../ui/plain.js';
+import { CommandExit } from '../exit.js';
+import type { WatchOptions } from '../watch.js';
+import { RunClock } from './clock.js';
+import { joinProcesses, lastProcess } from './history.js';
+import { type Batch, MetricsTail } from './tail.js';
+
+/** As often as the dashboard draws. */
+const POLL_MS = 250;
+/** After so long, and so many steps' time, without a word a run is taken for paused or dead. */
+const SILENT_MS = 60_000;
+const SILENT_STEPS = 20;
+
+interface Watcher {
+  show(batch: Batch): Promise<void> | void;
+  notice(event: TrainEvent): void;
+  close(): Promise<void>;
+}
+
+export async function watchRun(folder: string, { plain }: WatchOptions): Promise<void> {
+  const path = locateMetrics(folder);
+  const { stdin, stdout, env } = process;
+  const useDashboard = shouldUseDashboard({ stdin, stdout, env, flags: { plain } });
+  const leaving = watchSignals();
+  const watcher = useDashboard ? new DashboardWatcher(path, leaving.leave) : new PlainWatcher(path);
+  const tail = new MetricsTail(path);
+  try {
+    await follow(tail, watcher, leaving.asked, useDashboard);
+  } finally {
+    tail.close();
+    await watcher.close();
+    leaving.close();
+  }
+  if (leaving.exitCode !== null) throw new CommandExit(leaving.exitCode);
+}
+
+/** Until the user leaves; as lines, until the run has ended. */
+async function follow(tail: MetricsTail, watcher: Watcher, asked: Promise<void>, staysOpen: boolean): Promise<void> {
+  let isLeft = false;
+  void asked.then(() => {
+    isLeft = true;
+  });
+  let last: TrainEvent | undefined;
+  let stepMs = 0;
+  let isSilent = false;
+  while (!isLeft) {
+    const batch = tail.poll();
+    if (batch !== null) {
+      last = batch.events.at(-1) ?? last;
+      stepMs = batch.events.findLast((event) => event.type === 'step')?.stepMs ?? stepMs;
+      isSilent = false;
+      await watcher.show(batch);
+    }
+    const isOver = last?.type === 'end';
+    if (isOver && !staysOpen) return;
+    const idleMs = tail.idleMs();
+    if (!isSilent && !isOver && last !== undefined && idleMs > Math.max(SILENT_MS, SILENT_STEPS * stepMs)) {
+      isSilent = true;
+      watcher.notice(silenceNotice(idleMs, 'step' in last ? last.step : 0));
+    }
+    await Promise.race([asked, new Promise((resolve) => setTimeout(resolve, POLL_MS))]);
+  }
+}
+
+function silenceNotice(idleMs: number, step: number): TrainEvent {
+  const minutes = Math.round(idleMs / 60_000);
+  const message = `nothing was written for ${minutes} min: the run is paused, or was killed (train --resume continues it)`;
+  return { type: 'notice', level: 'warning', step, message };
+}
+
+/** Lines, as `train` prints them; after the run was resumed, only what comes then. */
+class PlainWatcher implements Watcher {
+  private isFirst = true;
+  private readonly clock = new RunClock();
+  private print = this.newPrinter();
+
+  constructor(private readonly path: string) {}
+
+  show({ isWhole, events }: Batch): void {
+    const news = this.newsOf(isWhole, events);
+    if (isWhole && !this.isFirst) this.print = this.newPrinter();
+    this.isFirst = false;
+    for (const event of news) {
+      this.clock.tell(event);
+      this.print(event);
+    }
+  }
+
+  notice(event: TrainEvent): void {
+    this.print(event);
+  }
+
+  async close(): Promise<void> {}
+
+  private newsOf(isWhole: boolean, events: readonly TrainEvent[]): readonly TrainEvent[] {
+    if (!isWhole) return events;
+    return this.isFirst ? joinProcesses(events, this.path) : lastProcess(events);
+  }
+
+  private newPrinter(): (event: TrainEvent) => void {
+    return createPlainPrinter({ write: (text) => void process.stdout.write(text), now: () => this.clock.now() });
+  }
+}
+
+class DashboardWatcher implements Watcher {
+  private dashboard: Dashboard | null = null;
+  private clock = new RunClock();
+
+  constructor(
+    private readonly path: string,
+    private readonly leave: () => void,
+  ) {}
+
+  async show({ isWhole, events }: Batch): Promise<void> {
+    if (isWhole) await this.reopen();
+    for (const event of isWhole ? joinProcesses(events, this.path) : events) {
+      if (isWhole) this.clock.tell(event);
+      if (event.type === 'end') this.clock.stop();
+      this.dashboard?.push(event);
+    }
+    if (events.at(-1)?.type !== 'end') this.clock.goLive();
+  }
+
+  notice(event: TrainEvent): void {
+    this.dashboard?.push(event);
+  }
+
+  async close(): Promise<void> {
+    await this.dashboard?.close();
+    this.dashboard = null;
+  }
+
+  /** Another file is another story: a dashboard shows one from its beginning. */
+  private async reopen(): Promise<void> {
+    await this.close();
+    const clock = new RunClock();
+    this.clock = clock;
+    this.dashboard = await openDashboard({
+      control: createNoControl(this.leave),
+      stdout: process.stdout,
+      stdin: process.stdin,
+      onForceQuit: this.leave,
+      now: () => clock.now(),
+    });
+  }
+}
+
+/** The run belongs to another process: only leaving has an effect. */
+function createNoControl(leave: () => void): TrainControl {
+  const nothing = () => {};
+  return {
+    stop: leave,
+    pause: nothing,
+    resume: nothing,
+    isPaused: false,
+    saveNow: nothing,
+    evaluateNow: nothing,
+    setWorkers: nothing,
+    liveWorkers: () => [],
+  };
+}
+
+const STOPPING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** A signal leaves as q does, so that the terminal is given back. */
+function watchSignals() {
+  let exitCode: number | null = null;
+  let leave = () => {};
+  const asked = new Promise<void>((resolve) => {
+    leave = resolve;
+  });
+  const onSignal = (signal: NodeJS.Signals) => {
+    exitCode = 128 + constants.signals[signal];
+    leave();
+  };
+  for (const signal of STOPPING) process.on(signal, onSignal);
+  // A terminal may also vanish without a signal.
+  process.stdout.on('error', leave);
+  return {
+    asked,
+    leave,
+    get exitCode() {
+      return exitCode;
+    },
+    close() {
+      for (const signal of STOPPING) process.off(signal, onSignal);
+      process.stdout.off('error', leave);
+    },
+  };
+}
