@@ -25,12 +25,12 @@ export function buildProgram(): Command {
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(usageMessage(text)) });
   registerTrain(program);
-  registerInfer(program);
-  registerEval(program);
-  registerTokenizer(program);
   registerWatch(program);
   registerTune(program);
   registerPlot(program);
+  registerInfer(program);
+  registerEval(program);
+  registerTokenizer(program);
   registerData(program);
   registerDoctor(program);
   return program;

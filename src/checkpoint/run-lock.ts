@@ -3,10 +3,11 @@
 // namespace: a container is a machine of its own) and all its users. Elsewhere: a file in the folder with the process's number.
 
 import { createHash } from 'node:crypto';
-import { link, mkdir, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { link, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { LockError } from '../errors.js';
+import { makeFolder } from '../folder.js';
 import { describe } from './json.js';
 
 export interface RunLock {
@@ -21,7 +22,7 @@ export async function lockFolder(
   folder: string,
   take: TakeLock = process.platform === 'linux' ? lockByName : lockByFile,
 ): Promise<RunLock> {
-  await mkdir(folder, { recursive: true });
+  makeFolder(folder);
   // Another spelling of the path, or a link to it, is the same folder.
   const lock = await take(await realpath(folder));
   if ('release' in lock) return lock;

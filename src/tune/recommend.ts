@@ -15,7 +15,7 @@ export interface Circumstances {
 export interface Recommendation {
   readonly setting: Setting;
   readonly tokensPerSec: number;
-  /** How many times as fast as one thread, and as the present setting; null where that wasn't measured. */
+  /** How many times as fast as one thread with the same size, and as the present setting; null where that wasn't measured. */
   readonly timesOneThread: number | null;
   readonly timesPresent: number | null;
   /** Numbers of threads beyond the recommended one that were measured and are no faster, ascending. */
@@ -60,11 +60,24 @@ export function recommend(measurements: readonly Measurement[], circumstances: C
   return {
     setting: chosen.setting,
     tokensPerSec: speed,
-    timesOneThread: fasterThan(measured.filter(({ setting }) => setting.threads === 1)),
+    timesOneThread: timesOneThread(measured, chosen),
     timesPresent: fasterThan(measured.filter(({ setting }) => isSame(setting, circumstances.present))),
     uselessThreads: uselessThreads(measured, chosen),
     doubts: findDoubts(candidates, chosen, circumstances),
   };
+}
+
+/** By the same size: what another size gains is no merit of the threads. The recommended one if it was measured with one thread. */
+function timesOneThread(measured: readonly Measurement[], chosen: Measurement): number | null {
+  const pairs = measured
+    .filter(({ setting }) => setting.threads === 1)
+    .flatMap((one) => {
+      const wanted = { threads: chosen.setting.threads, microBatch: one.setting.microBatch };
+      const several = measured.find(({ setting }) => isSame(setting, wanted));
+      return several === undefined ? [] : [{ one, several }];
+    });
+  const pair = pairs.find(({ several }) => several === chosen) ?? pairs[0];
+  return pair === undefined ? null : slowdown(pair.one, pair.several);
 }
 
 /** Fewer threads first: they leave processors to others. Then the size that is set already, then the faster one. */

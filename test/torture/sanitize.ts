@@ -19,20 +19,25 @@ export function sanitize(folder: string): string {
   symlinkSync(join(repoRoot, 'node_modules'), join(copy, 'node_modules'));
   // The runtime must come first in a process that loads the addon, and the build tries to load what it made.
   // Node frees little at its end: leaks are its own.
-  const env = { ...process.env, LD_PRELOAD: runtime, ASAN_OPTIONS: 'detect_leaks=0', NODE_TEST_CONTEXT: '' };
+  const env = { ...process.env, LD_PRELOAD: runtime, ASAN_OPTIONS: 'detect_leaks=0' };
   const build = spawnSync(process.execPath, ['scripts/build-native.mjs', '--force'], {
     cwd: copy,
     env: { ...env, CC: `gcc ${FLAGS}` },
     encoding: 'utf8',
   });
   if (build.status !== 0) throw new Error(`the sanitized addon can't be built: ${build.stdout}${build.stderr}`);
-  const tests = spawnSync(process.execPath, ['--test', join(copy, '.build/js/test/engine/native.test.js')], {
-    cwd: copy,
-    env,
-    encoding: 'utf8',
-  });
+  const tests = spawnSync(
+    process.execPath,
+    ['--test', '--test-reporter=tap', join(copy, '.build/js/test/engine/native.test.js')],
+    {
+      cwd: copy,
+      env,
+      encoding: 'utf8',
+    },
+  );
   const output = `${tests.stdout}${tests.stderr}`;
-  const passed = /^# pass (\d+)/m.exec(output)?.[1];
-  if (tests.status !== 0 || /runtime error|AddressSanitizer/.test(output)) throw new Error(output.slice(-4000));
+  const passed = Number(/^# pass (\d+)/m.exec(output)?.[1] ?? 0);
+  if (tests.status !== 0 || passed === 0 || /runtime error|AddressSanitizer/.test(output))
+    throw new Error(output.slice(-4000));
   return `${passed} tests of the native engine passed under AddressSanitizer and UBSan`;
 }

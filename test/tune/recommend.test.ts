@@ -47,6 +47,16 @@ test('recommend: a size stays unless another one is faster by more than 2 %', ()
   assert.equal(timesPresent?.toFixed(2), '1.09');
 });
 
+test('recommend: the threads’ merit is measured at the same size', () => {
+  const far = madeUp({ threads: 2, microBatch: 8, ms: noisy(80, 9, 0.005, 1) });
+  const { setting, timesOneThread } = best([ONE, TWO, far]);
+  assert.equal(setting.microBatch, 8);
+  // 187 ms against 100 ms, both with 4 samples; one thread with 8 wasn't measured.
+  assert.equal(timesOneThread?.toFixed(2), '1.87');
+  const oneWithEight = madeUp({ threads: 1, microBatch: 8, ms: noisy(136, 9, 0.005, 1) });
+  assert.equal(best([ONE, oneWithEight, TWO, far]).timesOneThread?.toFixed(2), '1.70');
+});
+
 test('recommend: drift that hits all settings alike changes nothing, since rounds are compared within themselves', () => {
   const drift = (ms: readonly (number | null)[]) => ms.map((time, i) => time! * (1 + 0.08 * i));
   const slow = madeUp({ threads: 2, microBatch: 8, ms: drift(noisy(106, 9, 0.003, 4)) });

@@ -43,6 +43,13 @@ export async function followRun({ inputs, useDashboard }: PreparedRun, options: 
   }
   if (signals.exitCode !== null) throw new CommandExit(signals.exitCode);
   if (end?.reason === 'diverged') throw divergence(end, inputs.config);
+  const isAsked = options.acceptance !== false && !options.quiet;
+  if (isAsked && end !== null && end.reason !== 'stopped') await showAcceptance(inputs.config, options);
+}
+
+async function showAcceptance(config: Config, options: TrainOptions): Promise<void> {
+  const { reportAcceptance } = await import('./acceptance.js');
+  await reportAcceptance({ config, asJson: options.json ?? false }, writeLine);
 }
 
 function divergence({ step }: EndEvent, { training }: Config): NonFiniteError {
@@ -78,13 +85,15 @@ function openView(run: TrainingRun, interrupt: () => void): Promise<View> {
 
 /** Lines on stdout. */
 function printer(options: TrainOptions): View {
-  const write = (text: string) => {
-    if (process.stdout.writable) process.stdout.write(text);
-  };
+  const write = writeLine;
   const push = options.json
     ? createJsonPrinter({ write })
     : options.quiet
       ? createQuietPrinter({ write })
       : createPlainPrinter({ write });
   return { push, close: async () => {} };
+}
+
+function writeLine(text: string): void {
+  if (process.stdout.writable) process.stdout.write(text);
 }

@@ -1,6 +1,7 @@
 // Everything a run needs before its first step: checked and loaded, or an error that says what to do.
 
 import { readFileSync } from 'node:fs';
+import { totalmem } from 'node:os';
 import { ensureWritable } from '../../checkpoint/writable.js';
 import type { Config } from '../../config/config.js';
 import { configToYamlObject } from '../../config/load.js';
@@ -9,6 +10,7 @@ import { loadRows } from '../../data/jsonl.js';
 import { type EngineSelection, prepareEngine, selectEngine } from '../../engine/select.js';
 import { ConfigError } from '../../errors.js';
 import { physicalCores } from '../../machine/cores.js';
+import { arenaBytes } from '../../model/memory.js';
 import { MAX_WORKERS } from '../../parallel/coordinator.js';
 import { loadTokenizer } from '../../tokenizer/tokenizer.js';
 import type { TrainInputs } from '../../trainer/trainer.js';
@@ -28,6 +30,7 @@ export async function prepareRun(config: Config, options: TrainOptions): Promise
   const selection = selectEngine(config.engine, config.precision, config.tfjs.backend);
   const tokenizer = loadTokenizer(config.tokenizer.path);
   const { seqLen } = config.model;
+  checkMemory(config, tokenizer.vocabSize);
   const trainRows = loadRows(config.data.trainPath);
   const validationRows = loadRows(config.data.valPath);
   const train = createCorpus(trainRows, tokenizer, seqLen);
@@ -64,9 +67,17 @@ export function workerCount(threads: number | 'auto', selection: EngineSelection
     const tuned = loadTuneResult(thisMachineWith(selection));
     return Math.min(tuned?.threads ?? physicalCores(), MAX_WORKERS);
   }
-  if (threads <= MAX_WORKERS) return threads;
+  return threads;
+}
+
+/** Better said here than by the system in the middle of the run. */
+function checkMemory({ model, training }: Config, vocabSize: number): void {
+  const needed = arenaBytes({ ...model, vocabSize }, training.batchSize / training.microBatch);
+  const available = totalmem();
+  if (needed < available) return;
+  const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
   throw new ConfigError(
-    `training.threads is ${threads}, but at most ${MAX_WORKERS} are supported.\n` +
-      '  Use auto, or the number of physical cores: --threads auto.',
+    `This model needs at least ${gigabytes(needed)} of memory to train, and the machine has ${gigabytes(available)}.\n` +
+      '  Use a smaller model.n_embd or model.n_layer, or a larger training.micro_batch: each micro-batch has a gradient of its own.',
   );
 }
