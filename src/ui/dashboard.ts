@@ -14,7 +14,8 @@ import { formatSummary } from './summary.js';
 import { Terminal } from './terminal.js';
 
 export interface DashboardOptions {
-  readonly control: TrainControl;
+  /** Null for a run of another process, which one can only watch. */
+  readonly control: TrainControl | null;
   readonly stdout: WriteStream;
   readonly stdin: ReadStream;
   readonly hasColour: boolean;
@@ -24,6 +25,8 @@ export interface DashboardOptions {
   readonly fps?: number;
   /** The second q or Ctrl-C: the user doesn't want to wait for the step and the save. */
   onForceQuit(): void;
+  /** q or Ctrl-C without a control. */
+  onLeave?(): void;
   /** Answers a prompt by the model as it is now. Without it the key isn't there. */
   readonly ask?: (prompt: string) => Promise<string>;
 }
@@ -110,14 +113,15 @@ class LiveDashboard implements Dashboard {
 
   #context(): PanelContext {
     const { control, ask } = this.#options;
-    const present = { view: this.#view, live: control.liveWorkers(), now: this.#clock() };
+    const present = { view: this.#view, live: control?.liveWorkers() ?? [], now: this.#clock() };
     if (!this.#ui.isFrozen) this.#frozen = null;
     else this.#frozen ??= present;
     return {
       ...(this.#frozen ?? present),
       ui: this.#ui,
-      isPaused: control.isPaused,
+      isPaused: control?.isPaused ?? false,
       canAsk: ask !== undefined,
+      isWatching: control === null,
       paint: this.#paint,
     };
   }
@@ -128,10 +132,11 @@ class LiveDashboard implements Dashboard {
     for (const key of splitKeys(this.#ui, press)) {
       const { ui, command } = handleKey(this.#ui, key, {
         now: this.#clock(),
-        isPaused: control.isPaused,
+        isPaused: control?.isPaused ?? false,
         workers: lastStep?.workers.length ?? start?.workers ?? 1,
         maxWorkers: start?.microBatches ?? 1,
         canAsk: ask !== undefined,
+        isWatching: control === null,
       });
       this.#ui = ui;
       if (command !== null) this.#execute(command);
@@ -143,14 +148,15 @@ class LiveDashboard implements Dashboard {
   }
 
   #execute(command: Command): void {
-    const { control, onForceQuit } = this.#options;
-    if (command.type === 'stop') control.stop();
+    const { control, onForceQuit, onLeave } = this.#options;
+    if (command.type === 'stop') control?.stop();
     else if (command.type === 'forceQuit') onForceQuit();
-    else if (command.type === 'pause') control.pause();
-    else if (command.type === 'resume') control.resume();
-    else if (command.type === 'save') control.saveNow();
-    else if (command.type === 'evaluate') control.evaluateNow();
-    else if (command.type === 'setWorkers') control.setWorkers(command.workers);
+    else if (command.type === 'leave') onLeave?.();
+    else if (command.type === 'pause') control?.pause();
+    else if (command.type === 'resume') control?.resume();
+    else if (command.type === 'save') control?.saveNow();
+    else if (command.type === 'evaluate') control?.evaluateNow();
+    else if (command.type === 'setWorkers') control?.setWorkers(command.workers);
     else if (command.type === 'suspend') this.#terminal.suspend();
     else if (command.type === 'ask') void this.#answer(command.prompt);
     else this.#redraw();

@@ -25,7 +25,7 @@ export interface AskState {
 
 /** What one can ask of the run, of the terminal and of the caller. */
 export type Command =
-  | { readonly type: 'stop' | 'forceQuit' | 'pause' | 'resume' | 'save' | 'evaluate' | 'suspend' | 'redraw' }
+  | { readonly type: 'stop' | 'forceQuit' | 'pause' | 'resume' | 'save' | 'evaluate' | 'suspend' | 'redraw' | 'leave' }
   | { readonly type: 'setWorkers'; readonly workers: number }
   | { readonly type: 'ask'; readonly prompt: string };
 
@@ -45,6 +45,8 @@ export interface KeyContext {
   readonly workers: number;
   readonly maxWorkers: number;
   readonly canAsk: boolean;
+  /** The run belongs to another process: only the view can be acted on. */
+  readonly isWatching?: boolean;
 }
 
 export interface KeyResult {
@@ -66,6 +68,8 @@ const CONTROL_KEYS: Readonly<Record<string, KeyPress>> = {
   '\b': { ...NO_KEY, erase: true },
   '\u007f': { ...NO_KEY, erase: true },
 };
+/** Keys that ask something of the run. */
+const RUN_KEYS = 'pse+=-a';
 const ENLARGED = { 1: 'loss', 2: 'workers', 3: 'samples' } as const;
 
 export function createUiState(): UiState {
@@ -82,7 +86,7 @@ export function createUiState(): UiState {
 }
 
 export function handleKey(ui: UiState, key: KeyPress, context: KeyContext): KeyResult {
-  if (key.ctrl) return handleControlKey(ui, key.input);
+  if (key.ctrl) return handleControlKey(ui, key.input, context);
   if (ui.ask?.phase === 'typing') return handleTyping(ui, ui.ask, key);
   if (key.escape) return only({ ...ui, ask: null, isHelpOpen: false, enlarged: null });
   if ([...key.input].length !== 1) return only(ui);
@@ -110,8 +114,8 @@ export function withAnswer(ui: UiState, prompt: string, answer: string): UiState
   return { ...ui, ask: { phase: 'answered', prompt, answer: clean(answer) } };
 }
 
-function handleControlKey(ui: UiState, letter: string): KeyResult {
-  if (letter === 'c') return quit(ui);
+function handleControlKey(ui: UiState, letter: string, context: KeyContext): KeyResult {
+  if (letter === 'c') return quit(ui, context);
   if (letter === 'z') return { ui, command: { type: 'suspend' } };
   return letter === 'l' ? { ui, command: { type: 'redraw' } } : only(ui);
 }
@@ -131,9 +135,10 @@ function handleTyping(ui: UiState, ask: AskState, key: KeyPress): KeyResult {
 
 function handleLetter(ui: UiState, letter: string, context: KeyContext): KeyResult {
   const toast = (text: string) => ({ ...ui, toast: { text, until: context.now + TOAST_MS } });
+  if (context.isWatching && RUN_KEYS.includes(letter)) return only(ui);
   switch (letter) {
     case 'q':
-      return quit(ui);
+      return quit(ui, context);
     case 'p':
       return context.isPaused
         ? { ui: toast('training goes on'), command: { type: 'resume' } }
@@ -164,7 +169,8 @@ function handleLetter(ui: UiState, letter: string, context: KeyContext): KeyResu
   }
 }
 
-function quit(ui: UiState): KeyResult {
+function quit(ui: UiState, context: KeyContext): KeyResult {
+  if (context.isWatching) return { ui, command: { type: 'leave' } };
   if (ui.quit === 'no') return { ui: { ...ui, quit: 'stopping' }, command: { type: 'stop' } };
   if (ui.quit === 'stopping') return { ui: { ...ui, quit: 'now' }, command: { type: 'forceQuit' } };
   return only(ui);

@@ -119,3 +119,12 @@ test('keys: Ctrl-C counts wherever it comes in a chunk', () => {
   assert.deepEqual(type(['pasted text \u0003']).commands, [{ type: 'stop' }]);
   assert.deepEqual(type(['a', '问\u007f什么\r']).commands, [{ type: 'ask', prompt: '什么' }]);
 });
+
+test('keys: who watches a run of another process can leave and change the view, and nothing else', () => {
+  const { ui, commands } = type(['p', 's', 'e', '+', '=', '-', 'a'], { isWatching: true });
+  assert.deepEqual(commands, []);
+  assert.deepEqual(ui, createUiState());
+  assert.deepEqual(type(['q'], { isWatching: true }).commands, [{ type: 'leave' }]);
+  assert.deepEqual(type([{ input: 'c', ctrl: true }], { isWatching: true }).commands, [{ type: 'leave' }]);
+  assert.equal(type(['f', '1'], { isWatching: true }).ui.enlarged, 'loss');
+});

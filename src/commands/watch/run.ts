@@ -1,7 +1,7 @@
 // What `gpt-loom watch` does: follows the metrics file of a run, and shows it as `train` would.
 
 import { constants } from 'node:os';
-import type { TrainControl, TrainEvent } from '../../trainer/events.js';
+import type { TrainEvent } from '../../trainer/events.js';
 import { locateMetrics } from '../../trainer/metrics-reader.js';
 import type { Dashboard } from '../../ui/dashboard.js';
 import { openDashboard, shouldUseDashboard } from '../../ui/open.js';
@@ -143,28 +143,14 @@ class DashboardWatcher implements Watcher {
     const clock = new RunClock();
     this.clock = clock;
     this.dashboard = await openDashboard({
-      control: createNoControl(this.leave),
+      control: null,
       stdout: process.stdout,
       stdin: process.stdin,
       onForceQuit: this.leave,
+      onLeave: this.leave,
       now: () => clock.now(),
     });
   }
-}
-
-/** The run belongs to another process: only leaving has an effect. */
-function createNoControl(leave: () => void): TrainControl {
-  const nothing = () => {};
-  return {
-    stop: leave,
-    pause: nothing,
-    resume: nothing,
-    isPaused: false,
-    saveNow: nothing,
-    evaluateNow: nothing,
-    setWorkers: nothing,
-    liveWorkers: () => [],
-  };
 }
 
 const STOPPING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;

@@ -8,18 +8,20 @@ interface Binding {
   readonly key: string;
   readonly label: (context: PanelContext) => string;
   readonly help: string;
+  /** Acts on the run, so it isn't there for who only watches. */
+  readonly needsRun?: boolean;
   /** Who stays in the footer when there is no room. */
   readonly keep: number;
   readonly needsAsk?: boolean;
 }
 
 const BINDINGS: readonly Binding[] = [
-  { key: 'q', label: () => 'stop', help: 'stop and save; again: stop now', keep: 10 },
-  { key: 'p', label: ({ isPaused }) => (isPaused ? 'resume' : 'pause'), help: 'pause, go on', keep: 8 },
-  { key: 's', label: () => 'save', help: 'save after this step', keep: 7 },
-  { key: 'e', label: () => 'evaluate', help: 'evaluate after this step', keep: 6 },
+  { key: 'q', label: () => 'stop', help: 'stop and save; again: stop now', keep: 10, needsRun: true },
+  { key: 'p', label: ({ isPaused }) => (isPaused ? 'resume' : 'pause'), help: 'pause, go on', keep: 8, needsRun: true },
+  { key: 's', label: () => 'save', help: 'save after this step', keep: 7, needsRun: true },
+  { key: 'e', label: () => 'evaluate', help: 'evaluate after this step', keep: 6, needsRun: true },
   { key: 'a', label: () => 'ask', help: 'ask the model while it trains', keep: 5, needsAsk: true },
-  { key: '+/-', label: () => 'workers', help: 'one worker more, one less', keep: 3 },
+  { key: '+/-', label: () => 'workers', help: 'one worker more, one less', keep: 3, needsRun: true },
   {
     key: 'f',
     label: ({ ui }) => (ui.isFrozen ? 'unfreeze' : 'freeze'),
@@ -35,6 +37,8 @@ const BINDINGS: readonly Binding[] = [
   },
   { key: '?', label: () => 'help', help: 'this help', keep: 9 },
 ];
+
+const LEAVE: Binding = { key: 'q', label: () => 'leave', help: 'leave; the run goes on', keep: 10 };
 
 export const footer: Panel = {
   title: () => ({ left: '' }),
@@ -65,6 +69,7 @@ export const helpPanel: Panel = {
 };
 
 function bindings(context: PanelContext): Binding[] {
+  if (context.isWatching) return [LEAVE, ...BINDINGS.filter((binding) => !binding.needsRun && !binding.needsAsk)];
   return BINDINGS.filter((binding) => !binding.needsAsk || context.canAsk);
 }
 

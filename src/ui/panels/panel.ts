@@ -12,6 +12,8 @@ export interface PanelContext {
   readonly live: readonly WorkerActivity[];
   readonly isPaused: boolean;
   readonly canAsk: boolean;
+  /** The run belongs to another process: its keys aren't there. */
+  readonly isWatching?: boolean;
   /** By the same clock as the times in the view. */
   readonly now: number;
   readonly paint: Paint;
