@@ -15,6 +15,7 @@ test('folder: creates all parents, and again without complaint', () => {
 test('folder: a parent that is a file, or a place where nothing can be created, throws at once', () => {
   const file = join(temporaryFolder(), 'file');
   writeFileSync(file, '');
+  assert.throws(() => makeFolder(file), { code: 'EEXIST' });
   assert.throws(() => makeFolder(join(file, 'x')), { code: 'ENOTDIR' });
   if (process.platform === 'linux') assert.throws(() => makeFolder('/proc/nowhere/x'), { code: 'ENOENT' });
 });

@@ -17,8 +17,23 @@ export interface Progress {
   nonFiniteSteps: number;
   /** Time in steps and evaluations of this process. */
   elapsedMs: number;
+  /** Of the most recent steps, in ms: a run of days must not grow with every step. */
   readonly stepTimes: number[];
+  /** Of all steps of this process, in ms. */
+  stepMsTotal: number;
   tokensSeen: number;
+}
+
+/** Enough for a steady median. */
+const RECENT_STEPS = 1000;
+
+/** Takes note of how long a step took, and of its tokens. */
+export function recordStep(progress: Progress, stepMs: number, tokens: number): void {
+  progress.elapsedMs += stepMs;
+  progress.stepMsTotal += stepMs;
+  progress.tokensSeen += tokens;
+  progress.stepTimes.push(stepMs);
+  if (progress.stepTimes.length > RECENT_STEPS) progress.stepTimes.shift();
 }
 
 export function createProgress(): Progress {
@@ -32,6 +47,7 @@ export function createProgress(): Progress {
     nonFiniteSteps: 0,
     elapsedMs: 0,
     stepTimes: [],
+    stepMsTotal: 0,
     tokensSeen: 0,
   };
 }

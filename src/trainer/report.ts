@@ -89,7 +89,6 @@ export function stepEvent(
 
 export function endEvent(progress: Progress, reason: EndEvent['reason']): EndEvent {
   const times = [...progress.stepTimes].sort((a, b) => a - b);
-  const stepTotal = times.reduce((sum, ms) => sum + ms, 0);
   return {
     type: 'end',
     reason,
@@ -99,6 +98,6 @@ export function endEvent(progress: Progress, reason: EndEvent['reason']): EndEve
     lastEvalLoss: progress.lastEvaluation?.loss ?? null,
     elapsedMs: progress.elapsedMs,
     medianStepMs: times.length > 0 ? times[times.length >> 1] : null,
-    tokensPerSec: times.length > 0 ? (progress.tokensSeen / stepTotal) * 1000 : null,
+    tokensPerSec: times.length > 0 ? (progress.tokensSeen / progress.stepMsTotal) * 1000 : null,
   };
 }

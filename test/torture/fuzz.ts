@@ -64,7 +64,10 @@ export async function fuzzInProcess(target: Target, count: number, seed: number,
   );
 }
 
-/** Gives `count` mutants to the command line: it ends by itself, within a second, with a known code and no stack trace. */
+/**
+ * Gives `count` mutants to the command line: it ends by itself, with a known code and no stack trace. Returns the longest time in
+ * ms, which isn't judged: a mutant that is good enough to be trained on takes as long as a training.
+ */
 export async function fuzzCommands(target: Target, count: number, seed: number, seeds: Seeds): Promise<number> {
   let slowestMs = 0;
   const drawn = fc.sample(mutants(target, seeds), { numRuns: count, seed });
