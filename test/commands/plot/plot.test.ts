@@ -62,7 +62,7 @@ const wrong: [what: string, args: string[], exitCode: number, message: string][]
     'a place that cannot be written',
     ['runs/a', '--out', 'empty.jsonl/x.svg'],
     74,
-    "FileError: empty.jsonl/x.svg can't be written: ENOTDIR: not a directory.\n" +
+    "FileError: empty.jsonl/x.svg can't be written: EEXIST: file already exists.\n" +
       '  Choose a place that can be written to: --out FILE.\n',
   ],
 ];
