@@ -22,6 +22,8 @@ export interface AcceptanceInputs {
 /** Together about 2 s of one core with the default model. */
 const TRAINING_ROWS = 100;
 const UNSEEN_ROWS = 100;
+/** For each of the two: a slow engine, or a model that hasn't learnt to end its answers, is asked less. */
+const BUDGET_MS = 5000;
 /** The same rows after every run. */
 const SEED = 0;
 
@@ -77,7 +79,11 @@ async function bestFolder({ training: { saveDir } }: Config): Promise<string> {
 
 async function answerRows(model: AnsweringModel, rows: Parameters<typeof mergeCopies>[0]): Promise<EvaluatedRow[]> {
   const answered: EvaluatedRow[] = [];
-  for await (const row of evaluateRows(model.engine, model.tokenizer, mergeCopies(rows))) answered.push(row);
+  const deadline = performance.now() + BUDGET_MS;
+  for await (const row of evaluateRows(model.engine, model.tokenizer, mergeCopies(rows))) {
+    answered.push(row);
+    if (performance.now() > deadline) break;
+  }
   return answered;
 }
 
