@@ -13,7 +13,7 @@ enum epilogue {
 
 struct gemm {
   size_t M, N, K;
-  const float *A; /* element (i, k) at A[i * a_row + k * a_col]; one of the two strides is 1 */
+  const float *A; /* element (i, k) at A[i * a_row + k * a_col]; one of the two strides is 1; K <= COLUMNS_K if a_row is */
   size_t a_row, a_col;
   const float *B; /* panel p at B + p * b_panel; its element (k, j) at [k * b_row + j]; NR columns may be read of every panel */
   size_t b_panel, b_row;
@@ -60,16 +60,17 @@ static void gemm_finish_part(const struct gemm *g, const vf *acc, size_t i, size
   if (g->epilogue == EPI_BIAS_SILU) memcpy(r, r_part, n * sizeof(float));
 }
 
-/* One tile of m rows (a constant after inlining) and NR columns. by_column (constant): A lies along its columns. */
-INLINE void gemm_tile(const struct gemm *g, size_t i, size_t p, const int m, const int by_column) {
-  const float *a = g->A + i * g->a_row;
+/* One tile of m rows (a constant after inlining) and NR columns of panel p, from row i on. a: its element (r, k) at
+ * a[r * a_row + k * a_col]. next: `ahead` cache lines that the next panel will need. */
+INLINE void gemm_tile(const struct gemm *g, size_t i, size_t p, const int m, const float *a, const size_t a_row,
+                      const size_t a_col, const char *next, size_t ahead) {
   const float *b = g->B + p * g->b_panel;
   const size_t K = g->K, b_row = g->b_row;
-  const size_t a_row = by_column ? 1 : g->a_row, a_col = by_column ? g->a_col : 1;
   const size_t j = p * NR;
   float *c = g->C + i * g->ldc + j;
   /* Where the tile goes is often not in a cache (gradients are written once a step): ask for it before it is needed. */
   UNROLL for (int r = 0; r < m; r++) __builtin_prefetch(c + (size_t)r * g->ldc, 1);
+  for (size_t l = 0; l < ahead; l++) __builtin_prefetch(next + 64 * l, 0, 2);
   vf acc[MR][NV];
   UNROLL for (int r = 0; r < m; r++) {
     UNROLL for (int v = 0; v < NV; v++) acc[r][v] = (vf){0};
@@ -110,24 +111,59 @@ INLINE void gemm_tile(const struct gemm *g, size_t i, size_t p, const int m, con
 #undef FINISH
 }
 
-INLINE void gemm_panels(const struct gemm *g, const int by_column) {
-  const size_t panels = (g->N + NR - 1) / NR;
+/* Calls tile(m) for the rows that MR doesn't divide, with m a constant. */
+#define GEMM_REST(rows, tile)                                                                                \
+  switch (rows) {                                                                                            \
+    case 1: tile(1); break;                                                                                  \
+    case 2: tile(2); break;                                                                                  \
+    case 3: tile(3); break;                                                                                  \
+    case 4: tile(4); break;                                                                                  \
+    case 5: tile(5); break;                                                                                  \
+  }
+
+/* A along its rows: a panel of B stays in L1 while the rows of A pass by; they ask for the next panel, a part each. */
+static void gemm_by_rows(const struct gemm *g) {
+  const size_t panels = (g->N + NR - 1) / NR, tiles = (g->M + MR - 1) / MR;
+  const size_t lines = (g->b_panel * sizeof(float) + 63) / 64;
   for (size_t p = 0; p < panels; p++) {
+    const char *next = (const char *)(g->B + (p + 1) * g->b_panel);
+    const size_t ahead = p + 1 < panels ? (lines + tiles - 1) / tiles : 0;
     size_t i = 0;
-    for (; i + MR <= g->M; i += MR) gemm_tile(g, i, p, MR, by_column);
-    switch (g->M - i) {
-      case 1: gemm_tile(g, i, p, 1, by_column); break;
-      case 2: gemm_tile(g, i, p, 2, by_column); break;
-      case 3: gemm_tile(g, i, p, 3, by_column); break;
-      case 4: gemm_tile(g, i, p, 4, by_column); break;
-      case 5: gemm_tile(g, i, p, 5, by_column); break;
-    }
+    for (; i + MR <= g->M; i += MR, next += 64 * ahead)
+      gemm_tile(g, i, p, MR, g->A + i * g->a_row, g->a_row, 1, next, ahead);
+#define TILE(m) gemm_tile(g, i, p, m, g->A + i * g->a_row, g->a_row, 1, next, 0)
+    GEMM_REST(g->M - i, TILE)
+#undef TILE
   }
 }
 
+#define COLUMNS_K 256 /* the largest K of an A that lies along its columns */
+
+/* out[k][r] = A(i + r, k) for m (a constant) rows. */
+INLINE void copy_columns(float *restrict out, const struct gemm *g, size_t i, const int m) {
+  const float *from = g->A + i;
+  for (size_t k = 0; k < g->K; k++, from += g->a_col)
+    UNROLL for (int r = 0; r < m; r++) out[k * MR + (size_t)r] = from[r];
+}
+
+/* A along its columns, often a page apart: MR of them are copied side by side and meet every panel of B. */
+static void gemm_by_columns(const struct gemm *g) {
+  const size_t panels = (g->N + NR - 1) / NR;
+  float columns[COLUMNS_K * MR];
+  size_t i = 0;
+#define STRIP(m)                                                                                             \
+  do {                                                                                                       \
+    copy_columns(columns, g, i, m);                                                                          \
+    for (size_t p = 0; p < panels; p++) gemm_tile(g, i, p, m, columns, 1, MR, 0, 0);                         \
+  } while (0)
+  for (; i + MR <= g->M; i += MR) STRIP(MR);
+  GEMM_REST(g->M - i, STRIP)
+#undef STRIP
+}
+
 static void gemm(const struct gemm *g) {
-  if (g->a_col == 1) gemm_panels(g, 0);
-  else gemm_panels(g, 1);
+  if (g->a_col == 1) gemm_by_rows(g);
+  else gemm_by_columns(g);
 }
 
 /* gemm_one_row: M = 1, bias or none. Bound by reading B once; two chains of sums a panel hide the latency. */

@@ -87,7 +87,7 @@ INLINE struct gemm linear_back(const struct matrix_view *w, float *dX, size_t ld
                        .b_panel = NR * w->N, .b_row = NR, .C = dX, .ldc = ldx};
 }
 
-#define DW_ROWS 256 /* rows of X packed at a time: a panel of them stays in L1 or L2 */
+#define DW_ROWS COLUMNS_K /* rows of X packed at a time: a panel of them stays in L1 or L2 */
 
 /* dW (N, K) = dY^T . X, db (N, or null) = column sums of dY; both overwritten. panels: room for DW_ROWS rows of X. */
 static void linear_grads(float *dW, float *db, const float *dY, size_t ldy, const float *X, size_t ldx, size_t rows,
