@@ -87,21 +87,24 @@ static napi_value packed_floats(napi_env env, napi_callback_info info) {
   return result;
 }
 
-/* createModel(isa, shape, offsets, weights, packed): external. isa '' takes the fastest. */
+/* createModel(isa, shape, offsets, weights, packed, bf16): external. isa '' takes the fastest. */
 static napi_value create_model(napi_env env, napi_callback_info info) {
-  napi_value argv[5], result;
+  napi_value argv[6], result;
   struct model m;
   struct view offsets, weights, packed;
+  bool bf16;
   char isa[16] = "";
   size_t isa_length;
-  if (!arguments(env, info, 5, argv) || !shape_of(env, argv[1], &m) ||
+  if (!arguments(env, info, 6, argv) || !shape_of(env, argv[1], &m) ||
       !view_of(env, argv[2], napi_int32_array, "offsets", &offsets) ||
       !view_of(env, argv[3], napi_float32_array, "weights", &weights) ||
       !view_of(env, argv[4], napi_float32_array, "packed", &packed))
     return NULL;
   if (napi_get_value_string_utf8(env, argv[0], isa, sizeof isa, &isa_length) != napi_ok)
     return fail(env, "isa must be a string");
-  const struct kernels *found[4], *kernels = NULL;
+  if (napi_get_value_bool(env, argv[5], &bf16) != napi_ok) return fail(env, "bf16 must be true or false");
+  m.bf16 = bf16 ? 1 : 0;
+  const struct kernels *found[MAX_VARIANTS], *kernels = NULL;
   const size_t n = supported_kernels(found);
   for (size_t i = 0; i < n && !kernels; i++)
     if (isa_length == 0 || strcmp(found[i]->name, isa) == 0) kernels = found[i];
@@ -428,7 +431,7 @@ static napi_value alignment_gap(napi_env env, napi_callback_info info) {
 /* isaVariants(): string[], fastest first */
 static napi_value isa_variants(napi_env env, napi_callback_info info) {
   (void)info;
-  const struct kernels *found[4];
+  const struct kernels *found[MAX_VARIANTS];
   const size_t n = supported_kernels(found);
   napi_value result, name;
   napi_create_array_with_length(env, n, &result);

@@ -7,6 +7,10 @@
 
 extern const struct kernels kernels_plain;
 extern const struct exact_kernels exact_plain;
+#if defined(HAVE_AVX512BF16)
+extern const struct kernels kernels_avx512bf16;
+extern const struct exact_kernels exact_avx512bf16;
+#endif
 #if defined(HAVE_AVX512)
 extern const struct kernels kernels_avx512;
 extern const struct exact_kernels exact_avx512;
@@ -20,13 +24,22 @@ extern const struct kernels kernels_neon;
 extern const struct exact_kernels exact_neon;
 #endif
 
-/* Those that were compiled and that this CPU runs, fastest first. */
-static size_t supported_kernels(const struct kernels *found[4]) {
-  size_t n = 0;
 #if defined(HAVE_AVX512)
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma"))
-    found[n++] = &kernels_avx512;
+static int has_avx512(void) {
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma");
+}
+#endif
+
+/* Those that were compiled and that this CPU runs, fastest first. */
+#define MAX_VARIANTS 5
+static size_t supported_kernels(const struct kernels *found[MAX_VARIANTS]) {
+  size_t n = 0;
+#if defined(HAVE_AVX512) && defined(HAVE_AVX512BF16)
+  if (has_avx512() && __builtin_cpu_supports("avx512bf16")) found[n++] = &kernels_avx512bf16;
+#endif
+#if defined(HAVE_AVX512)
+  if (has_avx512()) found[n++] = &kernels_avx512;
 #endif
 #if defined(HAVE_AVX2)
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) found[n++] = &kernels_avx2;
@@ -40,8 +53,11 @@ static size_t supported_kernels(const struct kernels *found[4]) {
 
 /* Their results don't depend on which it is. */
 static const struct exact_kernels *fastest_exact(void) {
-  const struct kernels *found[4];
+  const struct kernels *found[MAX_VARIANTS];
   supported_kernels(found);
+#if defined(HAVE_AVX512BF16)
+  if (found[0] == &kernels_avx512bf16) return &exact_avx512bf16;
+#endif
 #if defined(HAVE_AVX512)
   if (found[0] == &kernels_avx512) return &exact_avx512;
 #endif

@@ -25,6 +25,7 @@ const AVX512_FLAGS = ['-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-m
 /** Instruction sets by processor; `plain` is what the compiler makes without being told, and must always succeed. */
 const VARIANTS = {
   x64: [
+    { isa: 'avx512bf16', flags: [...AVX512_FLAGS, '-mavx512bf16'] },
     { isa: 'avx512', flags: AVX512_FLAGS },
     { isa: 'avx2', flags: ['-mavx2', '-mfma'] },
     { isa: 'plain', flags: [] },

@@ -3,6 +3,7 @@
 #include "model.h"
 
 #include "gemm.c"
+#include "bf16.c"
 #include "rmsnorm.c"
 #include "rope.c"
 #include "rows.c"

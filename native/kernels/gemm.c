@@ -60,6 +60,35 @@ static void gemm_finish_part(const struct gemm *g, const vf *acc, size_t i, size
   if (g->epilogue == EPI_BIAS_SILU) memcpy(r, r_part, n * sizeof(float));
 }
 
+/* The epilogue of a tile of m rows (a constant) at row i and column j. */
+INLINE void gemm_tile_end(const struct gemm *g, vf (*acc)[NV], size_t i, size_t j, const int m) {
+  float *c = g->C + i * g->ldc + j;
+  if (g->N - j < NR) {
+    /* A copy: sums whose address is taken would not be kept in registers. */
+    vf sums[MR][NV];
+    UNROLL for (int r = 0; r < m; r++) {
+      UNROLL for (int v = 0; v < NV; v++) sums[r][v] = acc[r][v];
+    }
+    for (int r = 0; r < m; r++) gemm_finish_part(g, sums[r], i + (size_t)r, j);
+    return;
+  }
+#define FINISH(epilogue)                                                                                     \
+  case epilogue:                                                                                             \
+    UNROLL for (int r = 0; r < m; r++)                                                                       \
+      gemm_finish(acc[r], c + (size_t)r * g->ldc, res + (size_t)r * g->ldr, g->bias + j, epilogue);          \
+    break;
+  float *res = g->R + i * g->ldr + j;
+  switch (g->epilogue) {
+    FINISH(EPI_STORE)
+    FINISH(EPI_ADD)
+    FINISH(EPI_BIAS)
+    FINISH(EPI_BIAS_RESIDUAL)
+    FINISH(EPI_BIAS_SILU)
+    FINISH(EPI_SCALE)
+  }
+#undef FINISH
+}
+
 /* One tile of m rows (a constant after inlining) and NR columns of panel p, from row i on. a: its element (r, k) at
  * a[r * a_row + k * a_col]. next: `ahead` cache lines that the next panel will need. */
 INLINE void gemm_tile(const struct gemm *g, size_t i, size_t p, const int m, const float *a, const size_t a_row,
@@ -85,30 +114,7 @@ INLINE void gemm_tile(const struct gemm *g, size_t i, size_t p, const int m, con
     a += a_col;
     b += b_row;
   }
-  if (g->N - j < NR) {
-    /* A copy: sums whose address is taken would not be kept in registers. */
-    vf sums[MR][NV];
-    UNROLL for (int r = 0; r < m; r++) {
-      UNROLL for (int v = 0; v < NV; v++) sums[r][v] = acc[r][v];
-    }
-    for (int r = 0; r < m; r++) gemm_finish_part(g, sums[r], i + (size_t)r, j);
-    return;
-  }
-#define FINISH(epilogue)                                                                                     \
-  case epilogue:                                                                                             \
-    UNROLL for (int r = 0; r < m; r++)                                                                       \
-      gemm_finish(acc[r], c + (size_t)r * g->ldc, res + (size_t)r * g->ldr, g->bias + j, epilogue);          \
-    break;
-  float *res = g->R + i * g->ldr + j;
-  switch (g->epilogue) {
-    FINISH(EPI_STORE)
-    FINISH(EPI_ADD)
-    FINISH(EPI_BIAS)
-    FINISH(EPI_BIAS_RESIDUAL)
-    FINISH(EPI_BIAS_SILU)
-    FINISH(EPI_SCALE)
-  }
-#undef FINISH
+  gemm_tile_end(g, acc, i, j, m);
 }
 
 /* Calls tile(m) for the rows that MR doesn't divide, with m a constant. */

@@ -6,6 +6,7 @@ struct session {
   float *cache; /* (L, T, 2C + PAD): rotated keys, then values */
   float *x, *n, *q, *o, *u, *scores, *logits, *attention;
   int16_t *x16;
+  uint32_t *rounded;
   int32_t *positions;
 };
 
@@ -25,6 +26,7 @@ static size_t session_layout(const struct model *m, float *arena, struct session
   s->logits = carve(arena, &at, round_up(m->V, NR_MAX));
   s->attention = carve(arena, &at, attention_scratch(T, C / m->NH));
   s->x16 = (int16_t *)carve(arena, &at, QUANT_ROWS * 4 * C);
+  s->rounded = (uint32_t *)carve(arena, &at, m->bf16 ? rounded_words(T, 4 * C) : 0);
   s->positions = (int32_t *)carve(arena, &at, T);
   return at;
 }
@@ -71,7 +73,7 @@ static void pack_quantized(const struct model *m, const struct quantized *z) {
   }
 }
 
-static void project(const struct quantized *z, const struct session *s, const struct projection *p, float *Y, size_t ldy,
+static void project(const struct model *m, const struct quantized *z, const struct session *s, const struct projection *p, float *Y, size_t ldy,
                     const float *X, size_t ldx, size_t rows, const float *bias) {
   if (z) {
     const float *scales = z->scales + z->scale_offsets[p->parameter] + p->first_row;
@@ -80,8 +82,8 @@ static void project(const struct quantized *z, const struct session *s, const st
   }
   struct gemm g = linear(&p->w, Y, ldy, X, ldx, rows, bias);
   g.epilogue = bias ? EPI_BIAS : EPI_STORE;
-  if (rows == 1) gemm_one_row(&g);
-  else gemm(&g);
+  if (rows == 1 && !m->bf16) gemm_one_row(&g);
+  else multiply(m, &g, s->rounded);
 }
 
 static void add_rows(float *restrict x, size_t ldx, const float *restrict y, size_t ldy, size_t rows, size_t C) {
@@ -153,29 +155,29 @@ static const float *session_append(const struct model *m, const struct quantized
     const float *bias = layer_weight(m, l, QKV_B);
     struct projection p = projection_of(m, z, l, M_KV);
     rmsnorm_forward(s.n, ldc, rrms, s.x, ldc, layer_weight(m, l, NORM1), n, C);
-    project(z, &s, &p, cache + length * s.ldkv, s.ldkv, s.n, ldc, n, bias + C);
+    project(m, z, &s, &p, cache + length * s.ldkv, s.ldkv, s.n, ldc, n, bias + C);
     for (size_t i = 0; i < n; i++) rope_rotate(cache + (length + i) * s.ldkv, m->turns + (length + i) * hs, m->NH, hs, 1);
     const size_t skip = l + 1 == m->L ? n - 1 : 0;
     rows = n - skip;
     p = projection_of(m, z, l, M_Q);
-    project(z, &s, &p, s.q, ldc, s.n + skip * ldc, ldc, rows, bias);
+    project(m, z, &s, &p, s.q, ldc, s.n + skip * ldc, ldc, rows, bias);
     for (size_t i = 0; i < rows; i++)
       rope_rotate(s.q + i * ldc, m->turns + (length + skip + i) * hs, m->NH, hs, 1);
     session_attention(m, &s, cache, skip, rows, length + n);
     if (skip) memmove(s.x, s.x + skip * ldc, C * sizeof(float));
     p = projection_of(m, z, l, M_PROJ);
-    project(z, &s, &p, s.n, ldc, s.o, ldc, rows, layer_weight(m, l, PROJ_B));
+    project(m, z, &s, &p, s.n, ldc, s.o, ldc, rows, layer_weight(m, l, PROJ_B));
     add_rows(s.x, ldc, s.n, ldc, rows, C);
     rmsnorm_forward(s.n, ldc, rrms, s.x, ldc, layer_weight(m, l, NORM2), rows, C);
     p = projection_of(m, z, l, M_FC1);
-    project(z, &s, &p, s.u, s.ldu, s.n, ldc, rows, layer_weight(m, l, FC1_B));
+    project(m, z, &s, &p, s.u, s.ldu, s.n, ldc, rows, layer_weight(m, l, FC1_B));
     silu_rows(s.u, s.ldu, rows, 4 * C);
     p = projection_of(m, z, l, M_FC2);
-    project(z, &s, &p, s.n, ldc, s.u, s.ldu, rows, layer_weight(m, l, FC2_B));
+    project(m, z, &s, &p, s.n, ldc, s.u, s.ldu, rows, layer_weight(m, l, FC2_B));
     add_rows(s.x, ldc, s.n, ldc, rows, C);
   }
   rmsnorm_forward(s.n, ldc, rrms, s.x, ldc, m->weights + final_norm_offset(m), 1, C);
   const struct projection head = projection_of_head(m, z);
-  project(z, &s, &head, s.logits, m->V, s.n, ldc, 1, 0);
+  project(m, z, &s, &head, s.logits, m->V, s.n, ldc, 1, 0);
   return s.logits;
 }

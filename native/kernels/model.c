@@ -62,10 +62,16 @@ static void model_pack(const struct model *m, size_t rank, size_t ranks) {
     const struct matrix_view w = i < m->L * MATRICES_PER_LAYER
                                      ? layer_matrix(m, i / MATRICES_PER_LAYER, (enum matrix)(i % MATRICES_PER_LAYER))
                                      : head_matrix(m);
-    for (size_t p = 0; p * NR < w.N; p++, unit++)
-      if (unit % ranks == rank) pack_panel_transposed(w.forward + p * NR * w.K, w.W, p, w.N, w.K);
-    for (size_t p = 0; p * NR < w.K; p++, unit++)
-      if (unit % ranks == rank) pack_panel(w.backward + p * NR * w.N, w.W, p, w.N, w.K);
+    for (size_t p = 0; p * NR < w.N; p++, unit++) {
+      if (unit % ranks != rank) continue;
+      if (m->bf16) pair_panel_transposed((uint32_t *)w.forward + p * NR * pairs_of(w.K), w.W, p, w.N, w.K);
+      else pack_panel_transposed(w.forward + p * NR * w.K, w.W, p, w.N, w.K);
+    }
+    for (size_t p = 0; p * NR < w.K; p++, unit++) {
+      if (unit % ranks != rank) continue;
+      if (m->bf16) pair_panel((uint32_t *)w.backward + p * NR * pairs_of(w.N), w.W, p, w.N, w.K);
+      else pack_panel(w.backward + p * NR * w.N, w.W, p, w.N, w.K);
+    }
   }
 }
 
@@ -89,19 +95,28 @@ INLINE struct gemm linear_back(const struct matrix_view *w, float *dX, size_t ld
 
 #define DW_ROWS COLUMNS_K /* rows of X packed at a time: a panel of them stays in L1 or L2 */
 
+/* A product with a weight matrix, in the precision of the model. rounded: see gemm_bf16. */
+static void multiply(const struct model *m, const struct gemm *g, uint32_t *rounded) {
+  if (m->bf16) gemm_bf16(g, rounded);
+  else gemm(g);
+}
+
 /* dW (N, K) = dY^T . X, db (N, or null) = column sums of dY; both overwritten. panels: room for DW_ROWS rows of X. */
-static void linear_grads(float *dW, float *db, const float *dY, size_t ldy, const float *X, size_t ldx, size_t rows,
-                         size_t N, size_t K, float *panels) {
+static void linear_grads(const struct model *m, float *dW, float *db, const float *dY, size_t ldy, const float *X,
+                         size_t ldx, size_t rows, size_t N, size_t K, float *panels) {
   if (db) column_sums(db, dY, ldy, rows, N);
   if (rows == 0) memset(dW, 0, N * K * sizeof(float));
   const size_t blocks = (rows + DW_ROWS - 1) / DW_ROWS;
   for (size_t b = 0; b < blocks; b++) {
     const size_t first = rows * b / blocks, count = rows * (b + 1) / blocks - first;
-    pack_rows(panels, X + first * ldx, count, K, ldx);
+    if (m->bf16)
+      for (size_t j = 0; j < K; j += NR)
+        pair_rows((uint32_t *)panels + j * pairs_of(count), X + first * ldx + j, count, K - j < NR ? K - j : NR, ldx);
+    else pack_rows(panels, X + first * ldx, count, K, ldx);
     struct gemm g = {.M = N, .N = K, .K = count, .A = dY + first * ldy, .a_row = 1, .a_col = ldy, .B = panels,
                      .b_panel = NR * count, .b_row = NR, .C = dW, .ldc = K};
     g.epilogue = b == 0 ? EPI_STORE : EPI_ADD;
-    gemm(&g);
+    multiply(m, &g, 0);
   }
 }
 
@@ -117,6 +132,7 @@ struct activations {
   float *xf, *nf, *rrmsf, *logits;
   float *dx, *dx_all, *dn, *dnq, *dq, *dkv, *dout, *du, *branch;
   float *panels, *attention;
+  uint32_t *rounded;
   int32_t *positions, *query_positions, *query_starts;
   uint64_t *keys, *query_keys;
 };
@@ -170,6 +186,7 @@ static size_t lay_out(const struct model *m, float *arena, struct capacity room,
   a->branch = carve(arena, &at, room.rows * a->ldc);
   a->panels = carve(arena, &at, DW_ROWS * round_up(4 * C, NR_MAX));
   a->attention = carve(arena, &at, attention_scratch(m->T, C / m->NH));
+  a->rounded = (uint32_t *)carve(arena, &at, m->bf16 ? rounded_words(room.rows, m->V > 4 * C ? m->V : 4 * C) : 0);
   a->positions = (int32_t *)carve(arena, &at, room.rows);
   a->query_positions = (int32_t *)carve(arena, &at, room.scored);
   a->query_starts = (int32_t *)carve(arena, &at, room.sequences + 1);
@@ -232,21 +249,21 @@ static struct attention attention_of(const struct model *m, const struct activat
 }
 
 /* Adds `branch` to the residual stream: out = x + dropout(X . W^T + bias). */
-static void residual_linear(const struct activations *a, const struct matrix_view *w, float *out, const float *x,
-                            const float *X, size_t ldX, const float *bias, struct queries q, struct dropout d,
-                            uint32_t site) {
+static void residual_linear(const struct model *m, const struct activations *a, const struct matrix_view *w, float *out,
+                            const float *x, const float *X, size_t ldX, const float *bias, struct queries q,
+                            struct dropout d, uint32_t site) {
   const size_t C = w->N;
   struct gemm g = linear(w, out, a->ldc, X, ldX, q.rows, bias);
   g.R = (float *)x;
   g.ldr = a->ldc;
   if (d.rate == 0) {
     g.epilogue = EPI_BIAS_RESIDUAL;
-    gemm(&g);
+    multiply(m, &g, a->rounded);
     return;
   }
   g.C = a->branch;
   g.epilogue = EPI_BIAS;
-  gemm(&g);
+  multiply(m, &g, a->rounded);
   dropout_rows(a->branch, a->ldc, a->branch, a->ldc, q.keys, site, d.rate, q.rows, C);
   for (size_t i = 0; i < q.rows; i++)
     for (size_t c = 0; c < C; c++) out[i * a->ldc + c] = x[i * a->ldc + c] + a->branch[i * a->ldc + c];
@@ -279,12 +296,12 @@ static double model_forward(const struct model *m, float *scratch, struct capaci
     w = layer_matrix(m, l, M_KV);
     struct gemm g = linear(&w, k->kv, a->ldkv, k->n1, a->ldc, T, qkv_bias + C);
     g.epilogue = EPI_BIAS;
-    gemm(&g);
+    multiply(m, &g, a->rounded);
     if (last) gather_rows(k->nq, a->ldc, k->n1, a->ldc, b->scored_rows, q.rows, C);
     w = layer_matrix(m, l, M_Q);
     g = linear(&w, k->q, a->ldc, k->nq, a->ldc, q.rows, qkv_bias);
     g.epilogue = EPI_BIAS;
-    gemm(&g);
+    multiply(m, &g, a->rounded);
     for (size_t i = 0; i < T; i++)
       rope_rotate(k->kv + i * a->ldkv, m->turns + (size_t)a->positions[i] * hs, m->NH, hs, 1);
     for (size_t i = 0; i < q.rows; i++)
@@ -300,7 +317,7 @@ static double model_forward(const struct model *m, float *scratch, struct capaci
       residual = k->xm;
     }
     w = layer_matrix(m, l, M_PROJ);
-    residual_linear(a, &w, k->xm, residual, k->o, a->ldc, layer_weight(m, l, PROJ_B), q, d, site_proj(l));
+    residual_linear(m, a, &w, k->xm, residual, k->o, a->ldc, layer_weight(m, l, PROJ_B), q, d, site_proj(l));
 
     rmsnorm_forward(k->n2, a->ldc, k->rrms2, k->xm, a->ldc, layer_weight(m, l, NORM2), q.rows, C);
     w = layer_matrix(m, l, M_FC1);
@@ -308,15 +325,15 @@ static double model_forward(const struct model *m, float *scratch, struct capaci
     g.R = k->slope;
     g.ldr = a->ldu;
     g.epilogue = EPI_BIAS_SILU;
-    gemm(&g);
+    multiply(m, &g, a->rounded);
     w = layer_matrix(m, l, M_FC2);
-    residual_linear(a, &w, last ? a->xf : p.layers[l + 1].x, k->xm, k->s, a->ldu, layer_weight(m, l, FC2_B), q, d,
+    residual_linear(m, a, &w, last ? a->xf : p.layers[l + 1].x, k->xm, k->s, a->ldu, layer_weight(m, l, FC2_B), q, d,
                     site_mlp(l));
   }
   rmsnorm_forward(a->nf, a->ldc, a->rrmsf, a->xf, a->ldc, m->weights + final_norm_offset(m), b->scored, C);
   const struct matrix_view head = head_matrix(m);
   struct gemm g = linear(&head, a->logits, a->ldv, a->nf, a->ldc, b->scored, 0);
-  gemm(&g);
+  multiply(m, &g, a->rounded);
   return softmax_cross_entropy(a->logits, a->ldv, b->targets, b->row_weights, b->scored, m->V, keep_for_backward);
 }
 
@@ -338,9 +355,9 @@ static void model_backward(const struct model *m, float *scratch, struct capacit
 
   /* The head: logits hold their gradient since forward. */
   const struct matrix_view head = head_matrix(m);
-  linear_grads(grads + m->offsets[0], 0, a->logits, a->ldv, a->nf, a->ldc, b->scored, V, C, a->panels);
+  linear_grads(m, grads + m->offsets[0], 0, a->logits, a->ldv, a->nf, a->ldc, b->scored, V, C, a->panels);
   struct gemm g = linear_back(&head, a->dn, a->ldc, a->logits, a->ldv, b->scored);
-  gemm(&g);
+  multiply(m, &g, a->rounded);
   memset(a->dx, 0, b->scored * a->ldc * sizeof(float));
   rmsnorm_backward(a->dx, grads + final_norm_offset(m), a->dn, a->ldc, a->xf, a->ldc, m->weights + final_norm_offset(m),
                    a->rrmsf, b->scored, C);
@@ -353,25 +370,25 @@ static void model_backward(const struct model *m, float *scratch, struct capacit
 
     /* x_next = xm + fc2(silu(fc1(norm2(xm)))) */
     const float *dy = branch_gradient(a, q, d, site_mlp(l), C);
-    linear_grads(GRAD(l, FC2_W), GRAD(l, FC2_B), dy, a->ldc, k->s, a->ldu, q.rows, C, 4 * C, a->panels);
+    linear_grads(m, GRAD(l, FC2_W), GRAD(l, FC2_B), dy, a->ldc, k->s, a->ldu, q.rows, C, 4 * C, a->panels);
     w = layer_matrix(m, l, M_FC2);
     g = linear_back(&w, a->du, a->ldu, dy, a->ldc, q.rows);
     g.R = k->slope;
     g.ldr = a->ldu;
     g.epilogue = EPI_SCALE;
-    gemm(&g);
-    linear_grads(GRAD(l, FC1_W), GRAD(l, FC1_B), a->du, a->ldu, k->n2, a->ldc, q.rows, 4 * C, C, a->panels);
+    multiply(m, &g, a->rounded);
+    linear_grads(m, GRAD(l, FC1_W), GRAD(l, FC1_B), a->du, a->ldu, k->n2, a->ldc, q.rows, 4 * C, C, a->panels);
     w = layer_matrix(m, l, M_FC1);
     g = linear_back(&w, a->dn, a->ldc, a->du, a->ldu, q.rows);
-    gemm(&g);
+    multiply(m, &g, a->rounded);
     rmsnorm_backward(a->dx, GRAD(l, NORM2), a->dn, a->ldc, k->xm, a->ldc, layer_weight(m, l, NORM2), k->rrms2, q.rows, C);
 
     /* xm = x + proj(attention(norm1(x))) */
     dy = branch_gradient(a, q, d, site_proj(l), C);
-    linear_grads(GRAD(l, PROJ_W), GRAD(l, PROJ_B), dy, a->ldc, k->o, a->ldc, q.rows, C, C, a->panels);
+    linear_grads(m, GRAD(l, PROJ_W), GRAD(l, PROJ_B), dy, a->ldc, k->o, a->ldc, q.rows, C, C, a->panels);
     w = layer_matrix(m, l, M_PROJ);
     g = linear_back(&w, a->dout, a->ldc, dy, a->ldc, q.rows);
-    gemm(&g);
+    multiply(m, &g, a->rounded);
     for (size_t s = 0; s < b->sequences; s++)
       for (size_t h = 0; h < m->NH; h++) {
         const struct attention head_of = attention_of(m, a, k, b, q, s, h);
@@ -381,16 +398,16 @@ static void model_backward(const struct model *m, float *scratch, struct capacit
       rope_rotate(a->dkv + i * a->ldkv, m->turns + (size_t)a->positions[i] * hs, m->NH, hs, -1);
     for (size_t i = 0; i < q.rows; i++)
       rope_rotate(a->dq + i * a->ldc, m->turns + (size_t)q.positions[i] * hs, m->NH, hs, -1);
-    linear_grads(GRAD(l, QKV_W), GRAD(l, QKV_B), a->dq, a->ldc, k->nq, a->ldc, q.rows, C, C, a->panels);
-    linear_grads(GRAD(l, QKV_W) + C * C, GRAD(l, QKV_B) + C, a->dkv, a->ldkv, k->n1, a->ldc, T, 2 * C, C, a->panels);
+    linear_grads(m, GRAD(l, QKV_W), GRAD(l, QKV_B), a->dq, a->ldc, k->nq, a->ldc, q.rows, C, C, a->panels);
+    linear_grads(m, GRAD(l, QKV_W) + C * C, GRAD(l, QKV_B) + C, a->dkv, a->ldkv, k->n1, a->ldc, T, 2 * C, C, a->panels);
     w = layer_matrix(m, l, M_KV);
     g = linear_back(&w, a->dn, a->ldc, a->dkv, a->ldkv, T);
-    gemm(&g);
+    multiply(m, &g, a->rounded);
     w = layer_matrix(m, l, M_Q);
     g = linear_back(&w, last ? a->dnq : a->dn, a->ldc, a->dq, a->ldc, q.rows);
     if (last) {
       /* From here on all rows carry a gradient again. */
-      gemm(&g);
+      multiply(m, &g, a->rounded);
       scatter_add_rows(a->dn, a->ldc, a->dnq, a->ldc, b->scored_rows, q.rows, C);
       memset(a->dx_all, 0, T * a->ldc * sizeof(float));
       scatter_add_rows(a->dx_all, a->ldc, a->dx, a->ldc, b->scored_rows, q.rows, C);
@@ -399,7 +416,7 @@ static void model_backward(const struct model *m, float *scratch, struct capacit
       a->dx_all = swap;
     } else {
       g.epilogue = EPI_ADD;
-      gemm(&g);
+      multiply(m, &g, a->rounded);
     }
     rmsnorm_backward(a->dx, GRAD(l, NORM1), a->dn, a->ldc, k->x, a->ldc, layer_weight(m, l, NORM1), k->rrms1, T, C);
   }

@@ -10,6 +10,7 @@
 
 struct model {
   size_t L, NH, C, V, T;  /* layers, heads, channels, vocabulary, longest sequence */
+  int bf16;               /* not 0: linear layers multiply bfloat16 numbers and sum float32 */
   const int32_t *offsets; /* first float of each parameter in the flat vector, in the order of the parameter table */
   const float *weights;   /* flat vector, 64-byte aligned */
   float *packed;          /* panels of all matrices, 64-byte aligned, packed_floats() long */

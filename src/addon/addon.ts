@@ -28,6 +28,7 @@ export interface Addon {
     offsets: Int32Array,
     weights: Float32Array,
     packed: Float32Array,
+    bf16: boolean,
   ): NativeModel;
   modelIsa(model: NativeModel): string;
   pack(model: NativeModel, rank: number, ranks: number): void;

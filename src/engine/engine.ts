@@ -19,6 +19,9 @@ export interface PackedBatch {
   readonly weights: Float32Array;
 }
 
+/** What linear layers multiply. Weights, sums, gradients and everything else are f32 in both. */
+export type Precision = 'fp32' | 'bf16';
+
 export interface DropoutKey {
   readonly rate: number;
   readonly seed: number;

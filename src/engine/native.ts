@@ -4,7 +4,7 @@ import { type Addon, addonProblem, loadAddon, type NativeModel } from '../addon/
 import { EngineError } from '../errors.js';
 import type { ParameterTable } from '../model/parameters.js';
 import type { ModelShape } from '../model/shape.js';
-import type { BatchCapacity, DropoutKey, PackedBatch, TrainingEngine } from './engine.js';
+import type { BatchCapacity, DropoutKey, PackedBatch, Precision, TrainingEngine } from './engine.js';
 
 export interface NativeBuffers {
   readonly shape: ModelShape;
@@ -15,6 +15,8 @@ export interface NativeBuffers {
   readonly packed: Float32Array;
   /** Instruction set by name; absent: the fastest that this CPU has. */
   readonly isa?: string;
+  /** What linear layers multiply; they sum in f32 either way. Absent: fp32. */
+  readonly precision?: Precision;
 }
 
 const NO_DROPOUT: DropoutKey = { rate: 0, seed: 0, step: 0 };
@@ -35,9 +37,9 @@ export function nativePackedFloats(shape: ModelShape): number {
 }
 
 export function createNativeModel(buffers: NativeBuffers): NativeModel {
-  const { shape, table, weights, packed, isa = '' } = buffers;
+  const { shape, table, weights, packed, isa = '', precision } = buffers;
   const offsets = Int32Array.from(table.parameters, (p) => p.offset);
-  return requireAddon().createModel(isa, shapeNumbers(shape), offsets, weights, packed);
+  return requireAddon().createModel(isa, shapeNumbers(shape), offsets, weights, packed, precision === 'bf16');
 }
 
 export function createNativeTraining(buffers: NativeBuffers, capacity: BatchCapacity): TrainingEngine {

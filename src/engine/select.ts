@@ -4,7 +4,7 @@ import { addonProblem, loadAddon } from '../addon/addon.js';
 import { EngineError } from '../errors.js';
 import type { ModelShape } from '../model/shape.js';
 import type { NamedWeights } from '../model/weights.js';
-import type { BatchCapacity, InferenceEngine, TrainingEngine } from './engine.js';
+import type { BatchCapacity, InferenceEngine, Precision, TrainingEngine } from './engine.js';
 import { createNativeTraining, type NativeBuffers, nativePackedFloats } from './native.js';
 import { createLiveNativeInference, createNativeInference } from './native-inference.js';
 import { createTfjsTraining } from './tfjs.js';
@@ -16,7 +16,7 @@ import type { TfjsBackend } from './tfjs-types.js';
 export type EngineSelection = NativeSelection | TfjsSelection;
 
 interface CommonSelection {
-  readonly precision: 'fp32';
+  readonly precision: Precision;
   /** One line for people when this isn't the fastest engine there is: why, and how to get that one. */
   readonly notice: string | null;
 }
@@ -32,7 +32,17 @@ export interface TfjsSelection extends CommonSelection {
   readonly backend: TfjsBackend;
 }
 
-const ISA_NAMES: Record<string, string> = { avx512: 'AVX-512', avx2: 'AVX2', neon: 'NEON', plain: 'plain C' };
+const ISA_NAMES: Record<string, string> = {
+  avx512bf16: 'AVX-512',
+  avx512: 'AVX-512',
+  avx2: 'AVX2',
+  neon: 'NEON',
+  plain: 'plain C',
+};
+/** Instruction sets that multiply bfloat16 numbers faster than float32. */
+const BF16_ISAS = ['avx512bf16'];
+/** Set to 1, it lets the others compute the same rounded products, slowly: to see what bf16 does to a model. */
+const EMULATE_BF16 = 'GPT_LOOM_EMULATE_BF16';
 const BACKEND_NAMES: Record<TfjsBackend, string> = {
   tensorflow: 'TensorFlow',
   wasm: 'WebAssembly',
@@ -48,12 +58,7 @@ export function selectEngine(
   precision: 'auto' | 'fp32' | 'bf16',
   backend: TfjsBackend | 'auto' = 'auto',
 ): EngineSelection {
-  if (precision === 'bf16') {
-    throw new EngineError(
-      'precision: bf16 was asked for, but this version computes in fp32 only.\n' +
-        '  Use precision: auto or fp32 in config.yaml, or --precision fp32.',
-    );
-  }
+  if (precision === 'bf16') return selectBf16(engine);
   if (engine === 'tfjs') return { engine, backend: chooseBackend(backend), precision: 'fp32', notice: null };
   const addon = loadAddon();
   if (addon) return { engine: 'native', isa: addon.isaVariants()[0], precision: 'fp32', notice: null };
@@ -85,11 +90,11 @@ export function packedFloats(selection: EngineSelection, shape: ModelShape): num
 
 export async function createTrainingEngine(
   selection: EngineSelection,
-  buffers: Omit<NativeBuffers, 'isa'>,
+  buffers: Omit<NativeBuffers, 'isa' | 'precision'>,
   capacity: BatchCapacity,
 ): Promise<TrainingEngine> {
   if (selection.engine === 'tfjs') return createTfjsTraining(await loadTfjs(selection.backend), buffers);
-  return createNativeTraining({ ...buffers, isa: selection.isa }, capacity);
+  return createNativeTraining({ ...buffers, isa: selection.isa, precision: selection.precision }, capacity);
 }
 
 /** An engine over the weights of a checkpoint, f32 or int8. */
@@ -103,9 +108,32 @@ export async function createInferenceEngine(
 }
 
 /** An engine over the weights of a training that goes on, to be used between two steps; after prepareEngine. */
-export function createLiveInference(selection: EngineSelection, buffers: Omit<NativeBuffers, 'isa'>): InferenceEngine {
+export function createLiveInference(
+  selection: EngineSelection,
+  buffers: Omit<NativeBuffers, 'isa' | 'precision'>,
+): InferenceEngine {
   if (selection.engine === 'tfjs') return createLiveTfjsInference(requireTfjs(selection.backend), buffers);
-  return createLiveNativeInference({ ...buffers, isa: selection.isa });
+  return createLiveNativeInference({ ...buffers, isa: selection.isa, precision: selection.precision });
+}
+
+function selectBf16(engine: 'auto' | 'native' | 'tfjs'): NativeSelection {
+  const isa = engine === 'tfjs' ? undefined : loadAddon()?.isaVariants()[0];
+  const isEmulated = process.env[EMULATE_BF16] === '1';
+  if (isa !== undefined && (BF16_ISAS.includes(isa) || isEmulated)) {
+    const notice = BF16_ISAS.includes(isa) ? null : `precision: bf16 is emulated, since ${EMULATE_BF16} is 1: slow.`;
+    return { engine: 'native', isa, precision: 'bf16', notice };
+  }
+  const found =
+    engine === 'tfjs'
+      ? 'engine: tfjs computes in fp32'
+      : isa === undefined
+        ? `the native engine can't be loaded: ${addonProblem()}`
+        : `this one offers ${ISA_NAMES[isa] ?? isa}`;
+  throw new EngineError(
+    'precision: bf16 needs the native engine on a processor with AVX512_BF16 ' +
+      `(AMD from Zen 4 on, Intel Xeon from Sapphire Rapids on); ${found}.\n` +
+      '  Use precision: auto or fp32 in config.yaml, or --precision fp32.',
+  );
 }
 
 function withoutAddon(choice: TfjsBackend | 'auto'): TfjsSelection {

@@ -5,6 +5,7 @@ import { loadAddon } from '../../src/addon/addon.js';
 import type { PackedBatch } from '../../src/engine/engine.js';
 import { createParameterTable, type ParameterTable } from '../../src/model/parameters.js';
 import type { ModelShape } from '../../src/model/shape.js';
+import type { NamedWeights } from '../../src/model/weights.js';
 import { fixture } from './paths.js';
 
 export interface ParityCase {
@@ -121,4 +122,25 @@ export function relativeError(found: ArrayLike<number>, expected: ArrayLike<numb
     size += expected[i] ** 2;
   }
   return Math.sqrt(difference / size);
+}
+
+/** 1 where two vectors point the same way. */
+export function cosine(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let [ab, aa, bb] = [0, 0, 0];
+  for (let i = 0; i < a.length; i++) {
+    ab += a[i] * b[i];
+    aa += a[i] ** 2;
+    bb += b[i] ** 2;
+  }
+  return ab / Math.sqrt(aa * bb);
+}
+
+/** The case's weights by name, views of the flat vector. */
+export function namedWeights({ table, weights }: ParityCase): NamedWeights {
+  return new Map(
+    table.parameters.map(({ name, shape, offset, length }) => [
+      name,
+      { kind: 'f32', shape, data: weights.subarray(offset, offset + length) },
+    ]),
+  );
 }

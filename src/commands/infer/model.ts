@@ -34,7 +34,7 @@ export async function openModel(folder: string, config: Config): Promise<Answeri
   const { path, shape, tensors, tokenizerJson } = await loadCheckpoint(folder);
   const tokenizer = parseTokenizer(tokenizerJson, join(path, TOKENIZER_FILE));
   throwIfForeign(path, tokenizer.vocabSize, shape.vocabSize);
-  const selection = selectEngine(config.engine, config.precision, config.tfjs.backend);
+  const selection = selectEngine(config.engine, 'fp32', config.tfjs.backend);
   const engine = await createInferenceEngine(selection, shape, tensors);
   return { path, engine, engineNotice: selection.notice ?? undefined, tokenizer };
 }
