@@ -25,6 +25,37 @@ static float quantize_row(int16_t *restrict out, const float *restrict x, size_t
   return largest / 127.0f;
 }
 
+/* Processors with AVX512_VNNI multiply 32 pairs and add them up in one instruction (Intel SDM, VPDPWSSD). Not all with AVX-512
+ * have it, so this one function asks for it and its caller looks. */
+#if defined(__AVX512BW__)
+#define HAVE_VNNI 1
+#define VNNI_ROWS(rows)                                                                                      \
+  do {                                                                                                       \
+    __m512i acc[rows];                                                                                       \
+    UNROLL for (int r = 0; r < rows; r++) acc[r] = _mm512_setzero_si512();                                   \
+    for (size_t k = 0; k < K; k += 2, panel += 2 * QR) {                                                     \
+      const __m512i w = _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)panel));                    \
+      UNROLL for (int r = 0; r < rows; r++) {                                                                \
+        int32_t pair;                                                                                        \
+        memcpy(&pair, x + (size_t)r * K + k, sizeof pair);                                                   \
+        acc[r] = _mm512_dpwssd_epi32(acc[r], w, _mm512_set1_epi32(pair));                                    \
+      }                                                                                                      \
+    }                                                                                                        \
+    UNROLL for (int r = 0; r < rows; r++) _mm512_storeu_si512(sums[r], acc[r]);                              \
+  } while (0)
+__attribute__((target("avx512vnni"))) static void quantized_tile_vnni(int32_t (*restrict sums)[QR],
+                                                                      const int8_t *restrict panel,
+                                                                      const int16_t *restrict x, size_t K, size_t rows) {
+  switch (rows) {
+    case 1: VNNI_ROWS(1); break;
+    case 2: VNNI_ROWS(2); break;
+    case 3: VNNI_ROWS(3); break;
+    default: VNNI_ROWS(QUANT_ROWS); break;
+  }
+}
+#undef VNNI_ROWS
+#endif
+
 /* sums[r][j] = sum over k of x[r][k] * W[first + j][k] for one panel and `rows` (constant, at most QUANT_ROWS) rows. */
 INLINE void quantized_tile(int32_t (*restrict sums)[QR], const int8_t *restrict panel, const int16_t *restrict x,
                            size_t K, const int rows) {
@@ -56,6 +87,22 @@ INLINE void quantized_tile(int32_t (*restrict sums)[QR], const int8_t *restrict 
 #endif
 }
 
+static void quantized_sums(int32_t (*restrict sums)[QR], const int8_t *restrict panel, const int16_t *restrict x, size_t K,
+                           size_t rows) {
+#if defined(HAVE_VNNI)
+  if (__builtin_cpu_supports("avx512vnni")) {
+    quantized_tile_vnni(sums, panel, x, K, rows);
+    return;
+  }
+#endif
+  switch (rows) {
+    case 1: quantized_tile(sums, panel, x, K, 1); break;
+    case 2: quantized_tile(sums, panel, x, K, 2); break;
+    case 3: quantized_tile(sums, panel, x, K, 3); break;
+    default: quantized_tile(sums, panel, x, K, QUANT_ROWS); break;
+  }
+}
+
 /* quantized_linear: Y (rows, N) = X (rows, K) . W^T + bias, overwritten; row strides ldy, ldx; bias may be null.
  *   packed, scales (N): the weights    x16: room for QUANT_ROWS * K int16 */
 static void quantized_linear(float *restrict Y, size_t ldy, const float *restrict X, size_t ldx, size_t rows,
@@ -67,13 +114,7 @@ static void quantized_linear(float *restrict Y, size_t ldy, const float *restric
     int32_t sums[QUANT_ROWS][QR];
     for (size_t r = 0; r < m; r++) row_scales[r] = quantize_row(x16 + r * K, X + (first + r) * ldx, K);
     for (size_t j = 0; j < N; j += QR) {
-      const int8_t *panel = packed + j * K;
-      switch (m) {
-        case 1: quantized_tile(sums, panel, x16, K, 1); break;
-        case 2: quantized_tile(sums, panel, x16, K, 2); break;
-        case 3: quantized_tile(sums, panel, x16, K, 3); break;
-        default: quantized_tile(sums, panel, x16, K, QUANT_ROWS); break;
-      }
+      quantized_sums(sums, packed + j * K, x16, K, m);
       for (size_t r = 0; r < m; r++)
         for (size_t c = 0; c < QR && j + c < N; c++)
           Y[(first + r) * ldy + j + c] = (float)sums[r][c] * (row_scales[r] * scales[j + c]) + (bias ? bias[j + c] : 0);
