@@ -128,17 +128,20 @@ static void pair_columns(uint32_t *restrict out, const struct gemm *g, size_t i)
       vustore(out + r, vpair(vload(even + r), k + 1 < g->K ? vload(even + g->a_col + r) : (vf){0}));
 }
 
-static void gemm_bf16_by_columns(const struct gemm *g) {
-  const size_t panels = (g->N + NR - 1) / NR;
-  uint32_t columns[COLUMNS_K / 2 * MR + NR_MAX];
+static void gemm_bf16_by_columns(const struct gemm *first, const struct gemm *second) {
+  const struct gemm *products[2] = {first, second};
+  const int count = second ? 2 : 1;
+  const size_t panels = (first->N + NR - 1) / NR;
+  uint32_t columns[2][COLUMNS_K / 2 * MR + NR_MAX];
   size_t i = 0;
 #define STRIP(m)                                                                                             \
   do {                                                                                                       \
-    pair_columns(columns, g, i);                                                                          \
-    for (size_t p = 0; p < panels; p++) gemm_tile_bf16(g, i, p, m, columns, 1, MR, 0, 0);                    \
+    for (int n = 0; n < count; n++) pair_columns(columns[n], products[n], i);                                \
+    for (size_t p = 0; p < panels; p++)                                                                      \
+      for (int n = 0; n < count; n++) gemm_tile_bf16(products[n], i, p, m, columns[n], 1, MR, 0, 0);         \
   } while (0)
-  for (; i + MR <= g->M; i += MR) STRIP(MR);
-  GEMM_REST(g->M - i, STRIP)
+  for (; i + MR <= first->M; i += MR) STRIP(MR);
+  GEMM_REST(first->M - i, STRIP)
 #undef STRIP
 }
 
@@ -147,5 +150,5 @@ static void gemm_bf16_by_columns(const struct gemm *g) {
  *   rounded: room for rounded_words(M, K), if A lies along its rows */
 static void gemm_bf16(const struct gemm *g, uint32_t *rounded) {
   if (g->a_col == 1) gemm_bf16_by_rows(g, rounded);
-  else gemm_bf16_by_columns(g);
+  else gemm_bf16_by_columns(g, 0);
 }

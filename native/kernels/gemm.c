@@ -152,24 +152,28 @@ INLINE void copy_columns(float *restrict out, const struct gemm *g, size_t i, co
     UNROLL for (int r = 0; r < m; r++) out[k * MR + (size_t)r] = from[r];
 }
 
-/* A along its columns, often a page apart: MR of them are copied side by side and meet every panel of B. */
-static void gemm_by_columns(const struct gemm *g) {
-  const size_t panels = (g->N + NR - 1) / NR;
-  float columns[COLUMNS_K * MR];
+/* A along its columns, often a page apart: MR of them are copied side by side and meet every panel of B. A second product of
+ * the same M and N is done tile by tile after the first, while what it adds to is at hand. */
+static void gemm_by_columns(const struct gemm *first, const struct gemm *second) {
+  const struct gemm *products[2] = {first, second};
+  const int count = second ? 2 : 1;
+  const size_t panels = (first->N + NR - 1) / NR;
+  float columns[2][COLUMNS_K * MR];
   size_t i = 0;
 #define STRIP(m)                                                                                             \
   do {                                                                                                       \
-    copy_columns(columns, g, i, m);                                                                          \
-    for (size_t p = 0; p < panels; p++) gemm_tile(g, i, p, m, columns, 1, MR, 0, 0);                         \
+    for (int n = 0; n < count; n++) copy_columns(columns[n], products[n], i, m);                             \
+    for (size_t p = 0; p < panels; p++)                                                                      \
+      for (int n = 0; n < count; n++) gemm_tile(products[n], i, p, m, columns[n], 1, MR, 0, 0);              \
   } while (0)
-  for (; i + MR <= g->M; i += MR) STRIP(MR);
-  GEMM_REST(g->M - i, STRIP)
+  for (; i + MR <= first->M; i += MR) STRIP(MR);
+  GEMM_REST(first->M - i, STRIP)
 #undef STRIP
 }
 
 static void gemm(const struct gemm *g) {
   if (g->a_col == 1) gemm_by_rows(g);
-  else gemm_by_columns(g);
+  else gemm_by_columns(g, 0);
 }
 
 /* gemm_one_row: M = 1, bias or none. Bound by reading B once; two chains of sums a panel hide the latency. */

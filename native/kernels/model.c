@@ -93,31 +93,64 @@ INLINE struct gemm linear_back(const struct matrix_view *w, float *dX, size_t ld
                        .b_panel = NR * w->N, .b_row = NR, .C = dX, .ldc = ldx};
 }
 
-#define DW_ROWS COLUMNS_K /* rows of X packed at a time: a panel of them stays in L1 or L2 */
-
 /* A product with a weight matrix, in the precision of the model. rounded: see gemm_bf16. */
 static void multiply(const struct model *m, const struct gemm *g, uint32_t *rounded) {
   if (m->bf16) gemm_bf16(g, rounded);
   else gemm(g);
 }
 
-/* dW (N, K) = dY^T . X, db (N, or null) = column sums of dY; both overwritten. panels: room for DW_ROWS rows of X. */
+#define DW_ROWS COLUMNS_K /* rows of X packed at a time: a panel of them stays in L1 or L2 */
+
+/* dW (N, K) = dY^T . X over `rows` <= DW_ROWS rows, X packed into `panels`. */
+static struct gemm weight_grads(const struct model *m, float *dW, const float *dY, size_t ldy, const float *X, size_t ldx,
+                                size_t rows, size_t N, size_t K, float *panels) {
+  if (!m->bf16) pack_rows(panels, X, rows, K, ldx);
+  else
+    for (size_t j = 0; j < K; j += NR)
+      pair_rows((uint32_t *)panels + j * pairs_of(rows), X + j, rows, K - j < NR ? K - j : NR, ldx);
+  return (struct gemm){.M = N, .N = K, .K = rows, .A = dY, .a_row = 1, .a_col = ldy, .B = panels, .b_panel = NR * rows,
+                       .b_row = NR, .C = dW, .ldc = K};
+}
+
+/* Rows of a batch, and how many of them belong to the first micro-batch of the pair. */
+struct rows {
+  size_t all, first;
+};
+
+/* dW (N, K) = dY^T . X, db (N, or null) = column sums of dY; both overwritten. panels: room for DW_ROWS rows of X, twice for
+ * a pair. */
 static void linear_grads(const struct model *m, float *dW, float *db, const float *dY, size_t ldy, const float *X,
-                         size_t ldx, size_t rows, size_t N, size_t K, float *panels) {
-  if (db) column_sums(db, dY, ldy, rows, N);
-  if (rows == 0) memset(dW, 0, N * K * sizeof(float));
-  const size_t blocks = (rows + DW_ROWS - 1) / DW_ROWS;
+                         size_t ldx, struct rows rows, size_t N, size_t K, float *panels) {
+  if (db) column_sums(db, dY, ldy, rows.first, N, 0);
+  if (rows.first < rows.all) {
+    const size_t second = rows.all - rows.first;
+    const float *dY2 = dY + rows.first * ldy, *X2 = X + rows.first * ldx;
+    if (db) column_sums(db, dY2, ldy, second, N, 1);
+    struct gemm g = weight_grads(m, dW, dY, ldy, X, ldx, rows.first, N, K, panels);
+    struct gemm h = weight_grads(m, dW, dY2, ldy, X2, ldx, second, N, K, panels + DW_ROWS * round_up(K, NR_MAX));
+    h.epilogue = EPI_ADD;
+    if (m->bf16) gemm_bf16_by_columns(&g, &h);
+    else gemm_by_columns(&g, &h);
+    return;
+  }
+  if (rows.all == 0) memset(dW, 0, N * K * sizeof(float));
+  const size_t blocks = (rows.all + DW_ROWS - 1) / DW_ROWS;
   for (size_t b = 0; b < blocks; b++) {
-    const size_t first = rows * b / blocks, count = rows * (b + 1) / blocks - first;
-    if (m->bf16)
-      for (size_t j = 0; j < K; j += NR)
-        pair_rows((uint32_t *)panels + j * pairs_of(count), X + first * ldx + j, count, K - j < NR ? K - j : NR, ldx);
-    else pack_rows(panels, X + first * ldx, count, K, ldx);
-    struct gemm g = {.M = N, .N = K, .K = count, .A = dY + first * ldy, .a_row = 1, .a_col = ldy, .B = panels,
-                     .b_panel = NR * count, .b_row = NR, .C = dW, .ldc = K};
+    const size_t first = rows.all * b / blocks, count = rows.all * (b + 1) / blocks - first;
+    struct gemm g = weight_grads(m, dW, dY + first * ldy, ldy, X + first * ldx, ldx, count, N, K, panels);
     g.epilogue = b == 0 ? EPI_STORE : EPI_ADD;
     multiply(m, &g, 0);
   }
+}
+
+/* rmsnorm_backward over a pair. spare: room for C floats. */
+static void norm_grads(float *dx, float *dgain, const float *dy, const float *x, size_t ld, const float *gain,
+                       const float *rrms, struct rows rows, size_t C, float *spare) {
+  const size_t at = rows.first * ld;
+  rmsnorm_backward(dx, dgain, dy, ld, x, ld, gain, rrms, rows.first, C);
+  if (rows.first == rows.all) return;
+  rmsnorm_backward(dx + at, spare, dy + at, ld, x + at, ld, gain, rrms + rows.first, rows.all - rows.first, C);
+  add_to(dgain, spare, C);
 }
 
 /* ---- activations ---------------------------------------------------------------------------------------------------- */
@@ -132,6 +165,7 @@ struct activations {
   float *xf, *nf, *rrmsf, *logits;
   float *dx, *dx_all, *dn, *dnq, *dq, *dkv, *dout, *du, *branch;
   float *panels, *attention;
+  float *spare, *spare_embedding; /* gradients of the second micro-batch of a pair */
   uint32_t *rounded;
   int32_t *positions, *query_positions, *query_starts;
   uint64_t *keys, *query_keys;
@@ -184,7 +218,9 @@ static size_t lay_out(const struct model *m, float *arena, struct capacity room,
   a->dout = carve(arena, &at, room.rows * a->ldc);
   a->du = carve(arena, &at, room.rows * a->ldu);
   a->branch = carve(arena, &at, room.rows * a->ldc);
-  a->panels = carve(arena, &at, DW_ROWS * round_up(4 * C, NR_MAX));
+  a->panels = carve(arena, &at, (room.pairs ? 2 : 1) * DW_ROWS * round_up(4 * C, NR_MAX));
+  a->spare = carve(arena, &at, C);
+  a->spare_embedding = carve(arena, &at, room.pairs ? m->V * C : 0);
   a->attention = carve(arena, &at, attention_scratch(m->T, C / m->NH));
   a->rounded = (uint32_t *)carve(arena, &at, m->bf16 ? rounded_words(room.rows, m->V > 4 * C ? m->V : 4 * C) : 0);
   a->positions = (int32_t *)carve(arena, &at, room.rows);
@@ -226,13 +262,13 @@ static void index_rows(struct activations *a, const struct batch *b, struct drop
 
 /* The rows that the queries of a layer stand for. */
 struct queries {
-  size_t rows;
+  size_t rows, first; /* first: of the first micro-batch of a pair */
   const int32_t *starts, *positions;
   const uint64_t *keys;
 };
 static struct queries queries_of(const struct model *m, const struct activations *a, const struct batch *b, size_t l) {
-  if (l + 1 == m->L) return (struct queries){b->scored, a->query_starts, a->query_positions, a->query_keys};
-  return (struct queries){b->rows, b->starts, a->positions, a->keys};
+  if (l + 1 == m->L) return (struct queries){b->scored, b->first_scored, a->query_starts, a->query_positions, a->query_keys};
+  return (struct queries){b->rows, b->first_rows, b->starts, a->positions, a->keys};
 }
 
 static struct attention attention_of(const struct model *m, const struct activations *a,
@@ -273,14 +309,15 @@ static void residual_linear(const struct model *m, const struct activations *a, 
 INLINE uint32_t site_proj(size_t l) { return (uint32_t)(1 + 2 * l); }
 INLINE uint32_t site_mlp(size_t l) { return (uint32_t)(2 + 2 * l); }
 
-static double model_forward(const struct model *m, float *scratch, struct capacity room,
-                            const struct batch *b, struct dropout d, int keep_for_backward) {
+static void model_forward(const struct model *m, float *scratch, struct capacity room, const struct batch *b,
+                          struct dropout d, int keep_for_backward, double losses[2]) {
   struct pass p;
   struct activations *a = &p.a;
   const size_t C = m->C, hs = C / m->NH, T = b->rows;
   lay_out(m, scratch, room, a, p.layers);
   index_rows(a, b, d);
-  if (b->scored == 0) return 0;
+  losses[0] = losses[1] = 0;
+  if (b->scored == 0) return;
 
   gather_rows(p.layers[0].x, a->ldc, m->weights + m->offsets[0], C, b->tokens, T, C);
   if (d.rate > 0) dropout_rows(p.layers[0].x, a->ldc, p.layers[0].x, a->ldc, a->keys, 0, d.rate, T, C);
@@ -334,7 +371,10 @@ static double model_forward(const struct model *m, float *scratch, struct capaci
   const struct matrix_view head = head_matrix(m);
   struct gemm g = linear(&head, a->logits, a->ldv, a->nf, a->ldc, b->scored, 0);
   multiply(m, &g, a->rounded);
-  return softmax_cross_entropy(a->logits, a->ldv, b->targets, b->row_weights, b->scored, m->V, keep_for_backward);
+  const size_t first = b->first_scored;
+  losses[0] = softmax_cross_entropy(a->logits, a->ldv, b->targets, b->row_weights, first, m->V, keep_for_backward);
+  losses[1] = softmax_cross_entropy(a->logits + first * a->ldv, a->ldv, b->targets + first, b->row_weights + first,
+                                    b->scored - first, m->V, keep_for_backward);
 }
 
 /* The gradient that enters a residual branch: dx itself, or its dropped-out copy. */
@@ -355,37 +395,45 @@ static void model_backward(const struct model *m, float *scratch, struct capacit
 
   /* The head: logits hold their gradient since forward. */
   const struct matrix_view head = head_matrix(m);
-  linear_grads(m, grads + m->offsets[0], 0, a->logits, a->ldv, a->nf, a->ldc, b->scored, V, C, a->panels);
+  const struct rows all = {T, b->first_rows}, scored = {b->scored, b->first_scored};
+  const int is_pair = b->first_rows < T;
+  linear_grads(m, grads + m->offsets[0], 0, a->logits, a->ldv, a->nf, a->ldc, (struct rows){scored.first, scored.first}, V,
+               C, a->panels);
+  /* The rows of the embedding that the tokens read come at the end, so the two can't be added before. */
+  if (is_pair)
+    linear_grads(m, a->spare_embedding, 0, a->logits + scored.first * a->ldv, a->ldv, a->nf + scored.first * a->ldc, a->ldc,
+                 (struct rows){b->scored - scored.first, b->scored - scored.first}, V, C, a->panels);
   struct gemm g = linear_back(&head, a->dn, a->ldc, a->logits, a->ldv, b->scored);
   multiply(m, &g, a->rounded);
   memset(a->dx, 0, b->scored * a->ldc * sizeof(float));
-  rmsnorm_backward(a->dx, grads + final_norm_offset(m), a->dn, a->ldc, a->xf, a->ldc, m->weights + final_norm_offset(m),
-                   a->rrmsf, b->scored, C);
+  norm_grads(a->dx, grads + final_norm_offset(m), a->dn, a->xf, a->ldc, m->weights + final_norm_offset(m), a->rrmsf, scored,
+             C, a->spare);
 
   for (size_t l = m->L; l-- > 0;) {
     const struct layer_activations *k = &p.layers[l];
     const int last = l + 1 == m->L;
     const struct queries q = queries_of(m, a, b, l);
+    const struct rows of_q = {q.rows, q.first};
     struct matrix_view w;
 
     /* x_next = xm + fc2(silu(fc1(norm2(xm)))) */
     const float *dy = branch_gradient(a, q, d, site_mlp(l), C);
-    linear_grads(m, GRAD(l, FC2_W), GRAD(l, FC2_B), dy, a->ldc, k->s, a->ldu, q.rows, C, 4 * C, a->panels);
+    linear_grads(m, GRAD(l, FC2_W), GRAD(l, FC2_B), dy, a->ldc, k->s, a->ldu, of_q, C, 4 * C, a->panels);
     w = layer_matrix(m, l, M_FC2);
     g = linear_back(&w, a->du, a->ldu, dy, a->ldc, q.rows);
     g.R = k->slope;
     g.ldr = a->ldu;
     g.epilogue = EPI_SCALE;
     multiply(m, &g, a->rounded);
-    linear_grads(m, GRAD(l, FC1_W), GRAD(l, FC1_B), a->du, a->ldu, k->n2, a->ldc, q.rows, 4 * C, C, a->panels);
+    linear_grads(m, GRAD(l, FC1_W), GRAD(l, FC1_B), a->du, a->ldu, k->n2, a->ldc, of_q, 4 * C, C, a->panels);
     w = layer_matrix(m, l, M_FC1);
     g = linear_back(&w, a->dn, a->ldc, a->du, a->ldu, q.rows);
     multiply(m, &g, a->rounded);
-    rmsnorm_backward(a->dx, GRAD(l, NORM2), a->dn, a->ldc, k->xm, a->ldc, layer_weight(m, l, NORM2), k->rrms2, q.rows, C);
+    norm_grads(a->dx, GRAD(l, NORM2), a->dn, k->xm, a->ldc, layer_weight(m, l, NORM2), k->rrms2, of_q, C, a->spare);
 
     /* xm = x + proj(attention(norm1(x))) */
     dy = branch_gradient(a, q, d, site_proj(l), C);
-    linear_grads(m, GRAD(l, PROJ_W), GRAD(l, PROJ_B), dy, a->ldc, k->o, a->ldc, q.rows, C, C, a->panels);
+    linear_grads(m, GRAD(l, PROJ_W), GRAD(l, PROJ_B), dy, a->ldc, k->o, a->ldc, of_q, C, C, a->panels);
     w = layer_matrix(m, l, M_PROJ);
     g = linear_back(&w, a->dout, a->ldc, dy, a->ldc, q.rows);
     multiply(m, &g, a->rounded);
@@ -398,8 +446,8 @@ static void model_backward(const struct model *m, float *scratch, struct capacit
       rope_rotate(a->dkv + i * a->ldkv, m->turns + (size_t)a->positions[i] * hs, m->NH, hs, -1);
     for (size_t i = 0; i < q.rows; i++)
       rope_rotate(a->dq + i * a->ldc, m->turns + (size_t)q.positions[i] * hs, m->NH, hs, -1);
-    linear_grads(m, GRAD(l, QKV_W), GRAD(l, QKV_B), a->dq, a->ldc, k->nq, a->ldc, q.rows, C, C, a->panels);
-    linear_grads(m, GRAD(l, QKV_W) + C * C, GRAD(l, QKV_B) + C, a->dkv, a->ldkv, k->n1, a->ldc, T, 2 * C, C, a->panels);
+    linear_grads(m, GRAD(l, QKV_W), GRAD(l, QKV_B), a->dq, a->ldc, k->nq, a->ldc, of_q, C, C, a->panels);
+    linear_grads(m, GRAD(l, QKV_W) + C * C, GRAD(l, QKV_B) + C, a->dkv, a->ldkv, k->n1, a->ldc, all, 2 * C, C, a->panels);
     w = layer_matrix(m, l, M_KV);
     g = linear_back(&w, a->dn, a->ldc, a->dkv, a->ldkv, T);
     multiply(m, &g, a->rounded);
@@ -418,9 +466,12 @@ static void model_backward(const struct model *m, float *scratch, struct capacit
       g.epilogue = EPI_ADD;
       multiply(m, &g, a->rounded);
     }
-    rmsnorm_backward(a->dx, GRAD(l, NORM1), a->dn, a->ldc, k->x, a->ldc, layer_weight(m, l, NORM1), k->rrms1, T, C);
+    norm_grads(a->dx, GRAD(l, NORM1), a->dn, k->x, a->ldc, layer_weight(m, l, NORM1), k->rrms1, all, C, a->spare);
   }
   if (d.rate > 0) dropout_rows(a->dx, a->ldc, a->dx, a->ldc, a->keys, 0, d.rate, T, C);
-  scatter_add_rows(grads + m->offsets[0], C, a->dx, a->ldc, b->tokens, T, C);
+  scatter_add_rows(grads + m->offsets[0], C, a->dx, a->ldc, b->tokens, all.first, C);
+  if (!is_pair) return;
+  scatter_add_rows(a->spare_embedding, C, a->dx + all.first * a->ldc, a->ldc, b->tokens + all.first, T - all.first, C);
+  add_to(grads + m->offsets[0], a->spare_embedding, V * C);
 #undef GRAD
 }

@@ -17,10 +17,14 @@ struct model {
   float *turns;           /* RoPE table (T, C / NH), filled by init() */
 };
 
-/* The largest micro-batch that a scratch has room for. */
+/* The largest batch that a scratch has room for; pairs: not 0 if it may be a pair. */
 struct capacity {
   size_t rows, scored, sequences;
+  int pairs;
 };
+
+/* Rows of each micro-batch of a pair, at most. */
+#define PAIR_ROWS 256
 
 /* Order of the parameters in the table: the embedding, PARAMETERS_PER_LAYER for each layer, the final norm. */
 enum layer_parameter {
@@ -28,9 +32,11 @@ enum layer_parameter {
   PARAMETERS_PER_LAYER
 };
 
-/* A packed micro-batch; see PackedBatch in engine.ts. */
+/* A packed micro-batch; see PackedBatch in engine.ts. Or a pair of them, one after the other: their gradients are summed
+ * apart and then added, so the result is the same to the bit as from one after the other, but is written only once. */
 struct batch {
   size_t rows, sequences, scored;
+  size_t first_rows, first_scored; /* of the first micro-batch; all where there is no other */
   const int32_t *tokens, *starts, *sample_keys, *scored_rows, *targets;
   const float *row_weights;
 };
@@ -55,8 +61,9 @@ struct kernels {
   void (*init)(const struct model *);
   void (*pack)(const struct model *, size_t rank, size_t ranks);
   size_t (*training_floats)(const struct model *, struct capacity);
-  double (*forward)(const struct model *, float *scratch, struct capacity, const struct batch *, struct dropout,
-                    int keep_for_backward);
+  /* losses: of each micro-batch of the pair. */
+  void (*forward)(const struct model *, float *scratch, struct capacity, const struct batch *, struct dropout,
+                  int keep_for_backward, double losses[2]);
   void (*backward)(const struct model *, float *scratch, struct capacity, const struct batch *, struct dropout,
                    float *grads);
   size_t (*quantized_bytes)(const struct model *);

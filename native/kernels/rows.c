@@ -1,7 +1,7 @@
 /* Small passes over rows: sums of columns (bias gradients), gathering and scattering of rows, embedding, dropout. */
 
-/* column_sums: out[n] = sum over rows of y; out (N) overwritten, y (R, N) in, row stride ldy. */
-static void column_sums(float *restrict out, const float *restrict y, size_t ldy, size_t R, size_t N) {
+/* column_sums: out[n] = sum over rows of y, added to out (N) if `add`; y (R, N) in, row stride ldy. */
+static void column_sums(float *restrict out, const float *restrict y, size_t ldy, size_t R, size_t N, int add) {
   size_t n = 0;
   for (; n + 4 * VW <= N; n += 4 * VW) {
     vf a = {0}, b = {0}, c = {0}, d = {0};
@@ -12,6 +12,12 @@ static void column_sums(float *restrict out, const float *restrict y, size_t ldy
       c += vload(row + 2 * VW);
       d += vload(row + 3 * VW);
     }
+    if (add) {
+      a += vload(out + n);
+      b += vload(out + n + VW);
+      c += vload(out + n + 2 * VW);
+      d += vload(out + n + 3 * VW);
+    }
     vstore(out + n, a);
     vstore(out + n + VW, b);
     vstore(out + n + 2 * VW, c);
@@ -20,8 +26,13 @@ static void column_sums(float *restrict out, const float *restrict y, size_t ldy
   for (; n < N; n++) {
     float sum = 0;
     for (size_t i = 0; i < R; i++) sum += y[i * ldy + n];
-    out[n] = sum;
+    out[n] = add ? out[n] + sum : sum;
   }
+}
+
+/* add_to: to += from, n floats. */
+static void add_to(float *restrict to, const float *restrict from, size_t n) {
+  for (size_t i = 0; i < n; i++) to[i] += from[i];
 }
 
 /* gather_rows: out[i] = x[rows[i]]; scatter_add_rows: x[rows[i]] += y[i], in the order of i. Row strides ldout, ldx. */

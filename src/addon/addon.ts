@@ -32,7 +32,13 @@ export interface Addon {
   ): NativeModel;
   modelIsa(model: NativeModel): string;
   pack(model: NativeModel, rank: number, ranks: number): void;
-  createTraining(model: NativeModel, maxRows: number, maxScored: number, maxSequences: number): NativeTraining;
+  createTraining(
+    model: NativeModel,
+    maxRows: number,
+    maxScored: number,
+    maxSequences: number,
+    pairs: boolean,
+  ): NativeTraining;
   forward(
     training: NativeTraining,
     tokens: Int32Array,
@@ -45,7 +51,9 @@ export interface Addon {
     seed: number,
     step: number,
     keepForBackward: boolean,
-  ): number;
+    firstSequences: number,
+    losses: Float64Array,
+  ): void;
   backward(training: NativeTraining, grads: Float32Array): void;
   createQuantized(model: NativeModel, data: Int8Array, scales: Float32Array, scaleOffsets: Int32Array): NativeQuantized;
   createSession(model: NativeModel, quantized: NativeQuantized | null): NativeSession;

@@ -45,8 +45,13 @@ export function createNativeModel(buffers: NativeBuffers): NativeModel {
 export function createNativeTraining(buffers: NativeBuffers, capacity: BatchCapacity): TrainingEngine {
   const addon = requireAddon();
   const model = createNativeModel(buffers);
-  const training = addon.createTraining(model, capacity.rows, capacity.scored, capacity.sequences);
-  const run = (b: PackedBatch, d: DropoutKey, keep: boolean) =>
+  const { rows, scored, sequences, pairs = false } = capacity;
+  const training = addon.createTraining(model, rows, scored, sequences, pairs);
+  const one = new Float64Array(1);
+  // The kernels read the batch's arrays again in backward: this keeps them from being collected until then.
+  const held: PackedBatch[] = [];
+  const run = (b: PackedBatch, d: DropoutKey, keep: boolean, first: number, losses: Float64Array) => {
+    if (keep) held[0] = b;
     addon.forward(
       training,
       b.tokens,
@@ -59,20 +64,23 @@ export function createNativeTraining(buffers: NativeBuffers, capacity: BatchCapa
       d.seed,
       d.step,
       keep,
+      first,
+      losses,
     );
-  // The kernels read the batch's arrays again in backward: this keeps them from being collected until then.
-  const held: PackedBatch[] = [];
+  };
+  const runOne = (batch: PackedBatch, dropout: DropoutKey, keep: boolean) => {
+    run(batch, dropout, keep, batch.sampleKeys.length, one);
+    return one[0];
+  };
   return {
     refresh: (rank, ranks) => addon.pack(model, rank, ranks),
-    forward: (batch, dropout) => {
-      held[0] = batch;
-      return run(batch, dropout, true);
-    },
+    forward: (batch, dropout) => runOne(batch, dropout, true),
     backward: (grads) => {
       addon.backward(training, grads);
       held.length = 0;
     },
-    loss: (batch) => run(batch, NO_DROPOUT, false),
+    loss: (batch) => runOne(batch, NO_DROPOUT, false),
+    pairs: { forward: (batch, first, dropout, losses) => run(batch, dropout, true, first, losses) },
   };
 }
 

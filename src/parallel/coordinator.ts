@@ -3,6 +3,7 @@
 
 import { loadAddon } from '../addon/addon.js';
 import type { Corpus } from '../data/corpus.js';
+import { PAIR_ROWS } from '../engine/engine.js';
 import { type EngineSelection, packedFloats } from '../engine/select.js';
 import type { ParameterTable } from '../model/parameters.js';
 import type { ModelShape } from '../model/shape.js';
@@ -11,7 +12,8 @@ import { NORM_BLOCK } from '../optim/reduce.js';
 import { type Arena, createArena } from './arena.js';
 import { createBoard } from './board.js';
 import { type Activity, Control, createControl } from './control.js';
-import { batchCapacity, largerCapacity, planCapacity } from './pack.js';
+import { batchCapacity, largerCapacity, pairCapacity, planCapacity } from './pack.js';
+import { Pairing } from './pairing.js';
 import { planEvaluation, planStep, type StepPlan } from './plan.js';
 import { createPool, type TeamTask, WorkerFailure, type WorkerPool } from './pool.js';
 import type { WorkerReport, WorkerSetup } from './tasks.js';
@@ -69,6 +71,7 @@ export class Coordinator {
   private readonly trainBoard;
   private readonly evaluationPlan: StepPlan;
   private pool: WorkerPool;
+  private readonly pairing: Pairing;
   private readonly basePatienceMs: number;
   private patienceMs: number;
 
@@ -91,15 +94,19 @@ export class Coordinator {
     evaluationBoard.write(this.evaluationPlan);
     const control = createControl(MAX_WORKERS);
     this.control = new Control(control);
+    const single = batchCapacity(train, batchSize, microBatches);
+    const pairs = selection.engine === 'native' && microBatches > 1;
+    this.pairing = new Pairing(pairs ? PAIR_ROWS : 0);
+    const capacity = largerCapacity(
+      pairs ? largerCapacity(single, pairCapacity(single)) : single,
+      planCapacity(this.evaluationPlan, validation),
+    );
     this.setup = {
       shape,
       selection,
       arena: this.arena.description,
       control,
-      capacity: largerCapacity(
-        batchCapacity(train, batchSize, microBatches),
-        planCapacity(this.evaluationPlan, validation),
-      ),
+      capacity: { ...capacity, pairs },
       train: { corpus: train.buffers, board: this.trainBoard.description },
       evaluation: { corpus: validation.buffers, board: evaluationBoard.description },
     };
@@ -131,7 +138,9 @@ export class Coordinator {
       mergeDuplicates: mergeDuplicates && settings.dropout === 0,
     });
     this.trainBoard.write(plan);
-    const reports = await this.run({ kind: 'step', scoredTokens: plan.scoredTokens, ...settings });
+    const paired = this.pairing.decide(plan, this.workers);
+    const reports = await this.run({ kind: 'step', scoredTokens: plan.scoredTokens, paired, ...settings });
+    if (paired) this.pairing.learn(reports);
     return { plan, loss: sum(this.arena.losses, plan.starts.length - 1), gradNorm: reports[0].gradNorm, reports };
   }
 

@@ -1,14 +1,14 @@
 // Packs one micro-batch of a plan into the arrays an engine reads. Each worker packs for itself into arrays it made once.
 
 import type { CorpusViews } from '../data/corpus.js';
-import type { BatchCapacity, PackedBatch } from '../engine/engine.js';
+import { type BatchCapacity, PAIR_ROWS, type PackedBatch } from '../engine/engine.js';
 import type { StepPlan } from './plan.js';
 
 export type PackPlan = Pick<StepPlan, 'starts' | 'samples' | 'keys' | 'copies'>;
 
 export function createPacker(
   capacity: BatchCapacity,
-): (corpus: CorpusViews, plan: PackPlan, k: number, scale: number) => PackedBatch {
+): (corpus: CorpusViews, plan: PackPlan, k: number, microBatches: number, scale: number) => PackedBatch {
   const tokens = new Int32Array(capacity.rows);
   const seqStarts = new Int32Array(capacity.sequences + 1);
   const sampleKeys = new Int32Array(capacity.sequences);
@@ -16,12 +16,15 @@ export function createPacker(
   const targets = new Int32Array(capacity.scored);
   const weights = new Float32Array(capacity.scored);
 
-  /** Micro-batch k; `scale` is the weight of a scored token that stands for itself alone. The result lives until the next call. */
-  return (corpus, plan, k, scale) => {
+  /**
+   * So many micro-batches from number k on; `scale` is the weight of a scored token that stands for itself alone.
+   * The result lives until the next call.
+   */
+  return (corpus, plan, k, microBatches, scale) => {
     let rows = 0;
     let scored = 0;
     const first = plan.starts[k];
-    const count = plan.starts[k + 1] - first;
+    const count = plan.starts[k + microBatches] - first;
     for (let s = 0; s < count; s++) {
       const sample = plan.samples[first + s];
       const begin = corpus.starts[sample];
@@ -57,6 +60,12 @@ export function batchCapacity(corpus: CorpusViews, batchSize: number, microBatch
   // The lightest micro-batch, which takes the next sample, holds at most the mean; see planStep.
   const rows = Math.min(largestBatch, Math.ceil(largestBatch / microBatches) + longest);
   return { rows, scored: rows, sequences: batchSize };
+}
+
+/** Room for two micro-batches at a time, as far as pairs go. */
+export function pairCapacity({ rows, scored, sequences }: BatchCapacity): BatchCapacity {
+  const both = (n: number) => Math.min(2 * n, 2 * PAIR_ROWS);
+  return { rows: both(rows), scored: both(scored), sequences };
 }
 
 export function largerCapacity(a: BatchCapacity, b: BatchCapacity): BatchCapacity {

@@ -17,6 +17,8 @@ export interface StepPlan {
   /** Tokens of the batch with copies counted, and tokens really computed. */
   readonly tokens: number;
   readonly computedTokens: number;
+  /** Computed tokens of the largest micro-batch. */
+  readonly longestMicroBatch: number;
 }
 
 export interface PlanOptions {
@@ -55,6 +57,7 @@ export function planStep(batch: ArrayLike<number>, corpus: CorpusViews, options:
     scoredTokens: flat.reduce((n, e) => n + scored(e.sample) * e.copies, 0),
     tokens: flat.reduce((n, e) => n + length(e.sample) * e.copies, 0),
     computedTokens: flat.reduce((n, e) => n + length(e.sample), 0),
+    longestMicroBatch: Math.max(...loads),
   };
 }
 

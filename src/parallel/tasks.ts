@@ -30,6 +30,8 @@ export interface StepTask extends Team {
   /** From 1. */
   readonly step: number;
   readonly scoredTokens: number;
+  /** Workers take micro-batches two at a time. */
+  readonly paired: boolean;
   readonly dropout: number;
   readonly seed: number;
   readonly gradClip: number;

@@ -97,14 +97,14 @@ function run(state: WorkerState, task: WorkerTask, clock: Clock): number {
 function step(state: WorkerState, task: StepTask, clock: Clock): number {
   const { arena, control, optimizer } = state;
   const { rank, ranks } = task;
-  const microBatches = computeGradients(state, task, clock);
+  const slots = computeGradients(state, task, clock);
   wait(state, task, clock);
 
   // Sum this worker's share of the parameters over the micro-batches.
   const { begin, end } = shard(arena.weights.length, rank, ranks);
   let started = performance.now();
   control.setActivity(rank, 'reduce');
-  optimizer.reduce(arena.grads, microBatches, arena.slotStride, begin, end, arena.squares);
+  optimizer.reduce(arena.grads, slots.count, slots.stride, begin, end, arena.squares);
   clock.reduceMs += performance.now() - started;
   wait(state, task, clock);
 
@@ -126,25 +126,35 @@ function step(state: WorkerState, task: StepTask, clock: Clock): number {
   return gradNorm;
 }
 
-/** Takes micro-batches until none is left; the gradient of number k goes to slot k, whoever computes it. Returns their number. */
-function computeGradients(state: WorkerState, task: StepTask, clock: Clock): number {
+/**
+ * Takes micro-batches, or pairs of them, until none is left. The gradient of number k goes to slot k, whoever computes it;
+ * that of a pair is the sum that the reduction begins with, and goes to the slot of its first one. Returns the slots in use.
+ */
+function computeGradients(state: WorkerState, task: StepTask, clock: Clock): { count: number; stride: number } {
   const { arena, control, engine, train } = state;
   const plan = train.board.read();
   const dropout = { rate: task.dropout, seed: task.seed, step: task.step };
-  for (let k = control.takeTask(); k < plan.microBatches; k = control.takeTask()) {
+  const atOnce = task.paired ? 2 : 1;
+  for (let k = control.takeTask() * atOnce; k < plan.microBatches; k = control.takeTask() * atOnce) {
     const started = performance.now();
+    const count = Math.min(atOnce, plan.microBatches - k);
     control.setActivity(task.rank, 'forward');
-    const batch = state.pack(train.corpus, plan, k, 1 / task.scoredTokens);
-    arena.losses[k] = engine.forward(batch, dropout);
+    const batch = state.pack(train.corpus, plan, k, count, 1 / task.scoredTokens);
+    if (count === 2) {
+      if (!engine.pairs) throw new Error('this engine takes no pairs of micro-batches');
+      engine.pairs.forward(batch, plan.starts[k + 1] - plan.starts[k], dropout, arena.losses.subarray(k, k + 2));
+    } else {
+      arena.losses[k] = engine.forward(batch, dropout);
+    }
     const middle = performance.now();
     control.setActivity(task.rank, 'backward');
     engine.backward(arena.grads.subarray(k * arena.slotStride, k * arena.slotStride + arena.weights.length));
     clock.forwardMs += middle - started;
     clock.backwardMs += performance.now() - middle;
-    clock.microBatches++;
+    clock.microBatches += count;
     clock.tokens += batch.tokens.length;
   }
-  return plan.microBatches;
+  return { count: Math.ceil(plan.microBatches / atOnce), stride: atOnce * arena.slotStride };
 }
 
 function evaluate(state: WorkerState, task: EvaluateTask, clock: Clock): number {
@@ -154,7 +164,7 @@ function evaluate(state: WorkerState, task: EvaluateTask, clock: Clock): number 
   control.setActivity(task.rank, 'evaluate');
   for (let k = control.takeTask(); k < plan.microBatches; k = control.takeTask()) {
     control.beat(task.rank);
-    const batch = state.pack(evaluation.corpus, plan, k, 1);
+    const batch = state.pack(evaluation.corpus, plan, k, 1, 1);
     arena.losses[k] = engine.loss(batch);
     clock.tokens += batch.tokens.length;
   }

@@ -74,13 +74,22 @@ test('pack: a micro-batch has its samples one after the other, without padding, 
     keys: Int32Array.of(7, 9),
     copies: Int32Array.of(1, 2),
   };
-  const batch = createPacker({ rows: 8, scored: 8, sequences: 2 })(corpus, plan, 0, 0.5);
+  const batch = createPacker({ rows: 8, scored: 8, sequences: 2 })(corpus, plan, 0, 1, 0.5);
   assert.deepEqual([...batch.tokens], [200, 201, 202, 203, 204, 100, 101, 102]);
   assert.deepEqual([...batch.seqStarts], [0, 5, 8]);
   assert.deepEqual([...batch.sampleKeys], [7, 9]);
   assert.deepEqual([...batch.scoredRows], [2, 3, 4, 7]);
   assert.deepEqual([...batch.targets], [203, 204, 205, 103]);
   assert.deepEqual([...batch.weights], [0.5, 0.5, 0.5, 1]);
+});
+
+test('pack: two micro-batches at a time are the one behind the other', () => {
+  const corpus = corpusOf([4, 3, 5]);
+  const plan = planStep([0, 1, 2], corpus, { microBatches: 2, mergeDuplicates: false });
+  const pack = createPacker({ rows: 12, scored: 12, sequences: 3 });
+  const tokens = [0, 1].flatMap((k) => [...pack(corpus, plan, k, 1, 1).tokens]);
+  assert.deepEqual([...pack(corpus, plan, 0, 2, 1).tokens], tokens);
+  assert.equal(pack(corpus, plan, 0, 2, 1).seqStarts.length, 4);
 });
 
 test('pack: no batch of the corpus outgrows the capacity, whatever samples meet', () => {
