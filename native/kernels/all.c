@@ -23,6 +23,7 @@ const struct kernels TABLE(ISA) = {
     .packed_floats = model_packed_floats,
     .init = model_init,
     .pack = model_pack,
+    .update = model_update,
     .training_floats = training_floats,
     .forward = model_forward,
     .backward = model_backward,

@@ -58,7 +58,7 @@ static void pair_rows(uint32_t *restrict out, const float *restrict X, size_t K,
   }
 }
 
-/* The two ways to pack a panel of a weight matrix W (N, K); see pack_panel_transposed and pack_panel. */
+/* pack_panel_transposed with rounded numbers. */
 static void pair_panel_transposed(uint32_t *restrict out, const float *restrict W, size_t p, size_t N, size_t K) {
   enum { BLOCK = 128 }; /* inputs at a time */
   const size_t first = p * NR, n = N - first < NR ? N - first : NR;
@@ -72,11 +72,6 @@ static void pair_panel_transposed(uint32_t *restrict out, const float *restrict 
     pack_transposed((float *)out, (const float *)rows[0], BLOCK / 2, NR, pairs_of(count));
   }
 }
-static void pair_panel(uint32_t *restrict out, const float *restrict W, size_t p, size_t N, size_t K) {
-  const size_t first = p * NR;
-  pair_rows(out, W + first, N, K - first < NR ? K - first : NR, K);
-}
-
 /* Words of scratch for the rounded rows of an A (M, K). */
 #define PAIR_PAD 16
 static size_t rounded_words(size_t M, size_t K) { return M * (pairs_of(K) + PAIR_PAD); }

@@ -259,9 +259,3 @@ static void pack_panel_transposed(float *restrict out, const float *restrict W, 
   const size_t first = p * NR, n = N - first < NR ? N - first : NR;
   pack_transposed(out, W + first * K, K, n, K);
 }
-
-/* pack_panel: one panel of W (N, K) itself, for dX = dY . W: out[n][j] = W[n][p * NR + j], 0 beyond K. */
-static void pack_panel(float *restrict out, const float *restrict W, size_t p, size_t N, size_t K) {
-  const size_t first = p * NR, width = K - first < NR ? K - first : NR;
-  pack_rows(out, W + first, N, width, K);
-}

@@ -55,24 +55,55 @@ static struct matrix_view head_matrix(const struct model *m) {
   return view_at(m->packed + m->L * packed_layer_floats(m->C), m->weights + m->offsets[0], m->V, m->C);
 }
 
-/* Every panel of every matrix is one unit of work; rank takes each ranks-th. */
-static void model_pack(const struct model *m, size_t rank, size_t ranks) {
+/* Rows [p * NR, p * NR + NR) of a matrix are one panel of `forward` and a strip of every panel of `backward`. */
+static void pack_row_group(const struct model *m, const struct matrix_view *w, size_t p) {
+  const size_t N = w->N, K = w->K, first = p * NR, n = N - first < NR ? N - first : NR;
+  if (m->bf16) pair_panel_transposed((uint32_t *)w->forward + first * pairs_of(K), w->W, p, N, K);
+  else pack_panel_transposed(w->forward + first * K, w->W, p, N, K);
+  for (size_t k = 0; k < K; k += NR) {
+    const float *from = w->W + first * K + k;
+    const size_t width = K - k < NR ? K - k : NR;
+    if (m->bf16) pair_rows((uint32_t *)w->backward + k * pairs_of(N) + first / 2 * NR, from, n, width, K);
+    else pack_rows(w->backward + k * N + first * NR, from, n, width, K);
+  }
+}
+
+static struct matrix_view matrix_at(const struct model *m, size_t i) {
+  if (i == m->L * MATRICES_PER_LAYER) return head_matrix(m);
+  return layer_matrix(m, i / MATRICES_PER_LAYER, (enum matrix)(i % MATRICES_PER_LAYER));
+}
+
+/* Every group of NR rows of every matrix is one unit of work; rank takes each ranks-th, and steps its weights first if there
+ * is an update: it then packs them out of its cache. */
+static void pack_share(const struct model *m, size_t rank, size_t ranks, const struct update *u) {
   size_t unit = 0;
   for (size_t i = 0; i <= m->L * MATRICES_PER_LAYER; i++) {
-    const struct matrix_view w = i < m->L * MATRICES_PER_LAYER
-                                     ? layer_matrix(m, i / MATRICES_PER_LAYER, (enum matrix)(i % MATRICES_PER_LAYER))
-                                     : head_matrix(m);
+    const struct matrix_view w = matrix_at(m, i);
     for (size_t p = 0; p * NR < w.N; p++, unit++) {
       if (unit % ranks != rank) continue;
-      if (m->bf16) pair_panel_transposed((uint32_t *)w.forward + p * NR * pairs_of(w.K), w.W, p, w.N, w.K);
-      else pack_panel_transposed(w.forward + p * NR * w.K, w.W, p, w.N, w.K);
-    }
-    for (size_t p = 0; p * NR < w.K; p++, unit++) {
-      if (unit % ranks != rank) continue;
-      if (m->bf16) pair_panel((uint32_t *)w.backward + p * NR * pairs_of(w.N), w.W, p, w.N, w.K);
-      else pack_panel(w.backward + p * NR * w.N, w.W, p, w.N, w.K);
+      const size_t at = (size_t)(w.W - m->weights) + p * NR * w.K, n = w.N - p * NR < NR ? w.N - p * NR : NR;
+      if (u) u->step(u->weights + at, u->grads + at, u->m + at, u->v + at, n * w.K, u->settings);
+      pack_row_group(m, &w, p);
     }
   }
+}
+
+static void model_pack(const struct model *m, size_t rank, size_t ranks) { pack_share(m, rank, ranks, 0); }
+
+/* Biases and gains are few: the last rank, which has the fewest matrix rows, takes them all. */
+static void update_vectors(const struct model *m, const struct update *u) {
+  static const enum layer_parameter vectors[] = {NORM1, QKV_B, PROJ_B, NORM2, FC1_B, FC2_B};
+  static const size_t lengths[] = {1, 3, 1, 1, 4, 1}; /* times C */
+  for (size_t i = 0; i <= m->L * 6; i++) {
+    const size_t at = i < m->L * 6 ? (size_t)m->offsets[1 + i / 6 * PARAMETERS_PER_LAYER + vectors[i % 6]] : final_norm_offset(m);
+    const size_t n = i < m->L * 6 ? lengths[i % 6] * m->C : m->C;
+    u->step(u->weights + at, u->grads + at, u->m + at, u->v + at, n, u->settings);
+  }
+}
+
+static void model_update(const struct model *m, size_t rank, size_t ranks, const struct update *u) {
+  pack_share(m, rank, ranks, u);
+  if (rank == ranks - 1) update_vectors(m, u);
 }
 
 static void model_init(const struct model *m) { rope_table(m->turns, m->T, m->C / m->NH); }

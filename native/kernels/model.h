@@ -41,6 +41,15 @@ struct batch {
   const float *row_weights;
 };
 
+/* What an optimizer step works on: flat vectors as long as the weights, and the function that steps n of their floats. */
+struct update {
+  float *weights;
+  const float *grads;
+  float *m, *v;
+  const void *settings;
+  void (*step)(float *weights, const float *grads, float *m, float *v, size_t n, const void *settings);
+};
+
 struct dropout {
   float rate;
   uint32_t seed, step;
@@ -60,6 +69,8 @@ struct kernels {
   size_t (*packed_floats)(const struct model *);
   void (*init)(const struct model *);
   void (*pack)(const struct model *, size_t rank, size_t ranks);
+  /* Steps share `rank` of the weights and packs what it has just changed. */
+  void (*update)(const struct model *, size_t rank, size_t ranks, const struct update *);
   size_t (*training_floats)(const struct model *, struct capacity);
   /* losses: of each micro-batch of the pair. */
   void (*forward)(const struct model *, float *scratch, struct capacity, const struct batch *, struct dropout,

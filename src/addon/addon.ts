@@ -76,6 +76,15 @@ export interface Addon {
     end: number,
     settings: Float32Array,
   ): void;
+  update(
+    model: NativeModel,
+    rank: number,
+    ranks: number,
+    grads: Float32Array,
+    m: Float32Array,
+    v: Float32Array,
+    settings: Float32Array,
+  ): void;
   exchangePaths(a: string, b: string): number;
 }
 

@@ -49,6 +49,11 @@ export interface TrainingEngine {
   backward(grads: Float32Array): void;
   /** The loss without gradients and without dropout. */
   loss(batch: PackedBatch): number;
+  /**
+   * The optimizer step on share `rank` of `ranks` of the weights and, in the same pass, what `refresh` does for it.
+   * grads, m, v: flat like the weights; step: see adamw. Absent where the two are done one after the other.
+   */
+  update?(rank: number, ranks: number, grads: Float32Array, m: Float32Array, v: Float32Array, step: Float32Array): void;
   /** Absent in an engine that takes one micro-batch at a time. */
   readonly pairs?: MicroBatchPairs;
 }

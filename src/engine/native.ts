@@ -74,6 +74,7 @@ export function createNativeTraining(buffers: NativeBuffers, capacity: BatchCapa
   };
   return {
     refresh: (rank, ranks) => addon.pack(model, rank, ranks),
+    update: (rank, ranks, grads, m, v, step) => addon.update(model, rank, ranks, grads, m, v, step),
     forward: (batch, dropout) => runOne(batch, dropout, true),
     backward: (grads) => {
       addon.backward(training, grads);

@@ -95,7 +95,7 @@ function run(state: WorkerState, task: WorkerTask, clock: Clock): number {
 
 /** One training step. Returns the gradient norm; if it isn't finite, weights and moments stay as they were. */
 function step(state: WorkerState, task: StepTask, clock: Clock): number {
-  const { arena, control, optimizer } = state;
+  const { arena, control, engine, optimizer } = state;
   const { rank, ranks } = task;
   const slots = computeGradients(state, task, clock);
   wait(state, task, clock);
@@ -114,14 +114,20 @@ function step(state: WorkerState, task: StepTask, clock: Clock): number {
   const gradNorm = gradientNorm(arena.squares);
   if (!Number.isFinite(gradNorm)) return gradNorm;
   control.beginUpdate();
+  control.setActivity(rank, 'update');
   adamwStep(task.adamw, task.step, clipFactor(gradNorm, task.gradClip), state.adamw);
+  if (engine.update) {
+    engine.update(rank, ranks, arena.grads, arena.m, arena.v, state.adamw);
+    clock.updateMs += performance.now() - started;
+    return gradNorm;
+  }
   optimizer.adamw(arena.weights, arena.grads, arena.m, arena.v, begin, end, state.adamw);
   clock.updateMs += performance.now() - started;
   wait(state, task, clock);
 
   started = performance.now();
   control.setActivity(rank, 'update');
-  state.engine.refresh(rank, ranks);
+  engine.refresh(rank, ranks);
   clock.updateMs += performance.now() - started;
   return gradNorm;
 }
