@@ -462,6 +462,8 @@ static napi_value exchange_paths(napi_env env, napi_callback_info info) {
   return result;
 }
 
+#include "measure.c"
+
 NAPI_MODULE_INIT() {
   static const struct {
     const char *name;
@@ -472,6 +474,11 @@ NAPI_MODULE_INIT() {
       {"createTraining", create_training}, {"forward", forward},          {"backward", backward},
       {"createQuantized", create_quantized}, {"createSession", create_session}, {"append", append},
       {"reduce", reduce},                {"adamw", adamw},                {"exchangePaths", exchange_paths},
+      {"measurePeak", measure_peak},
+      {"measureRead", measure_read},
+      {"measureTriad", measure_triad},
+      {"measureLayout", measure_layout},
+      {"measureRun", measure_run},
   };
   for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
     napi_value function;
