@@ -18,19 +18,27 @@ static double peak_fp32(size_t rounds, float *result) {
   return 2.0 * VW * PEAK_CHAINS * (double)rounds;
 }
 
-#define READ_CHAINS 8
+#define READ_STREAMS 4 /* places that are read at once: a single one doesn't keep the prefetchers of a core busy */
+#define READ_CHAINS 4  /* vectors of each at a time */
 
 static float memory_read(const float *restrict x, size_t n) {
-  vf sums[READ_CHAINS];
+  const size_t part = n / READ_STREAMS;
+  vf sums[READ_STREAMS];
+  UNROLL for (int s = 0; s < READ_STREAMS; s++) sums[s] = (vf){0};
   size_t i = 0;
-  UNROLL for (int c = 0; c < READ_CHAINS; c++) sums[c] = (vf){0};
-  for (; i + READ_CHAINS * VW <= n; i += READ_CHAINS * VW) {
-    UNROLL for (int c = 0; c < READ_CHAINS; c++) sums[c] += vload(x + i + c * VW);
+  for (; i + READ_CHAINS * VW <= part; i += READ_CHAINS * VW) {
+    UNROLL for (int s = 0; s < READ_STREAMS; s++) {
+      vf sum = vload(x + (size_t)s * part + i);
+      UNROLL for (int c = 1; c < READ_CHAINS; c++) sum += vload(x + (size_t)s * part + i + (size_t)c * VW);
+      sums[s] += sum;
+    }
   }
-  vf all = {0};
-  UNROLL for (int c = 0; c < READ_CHAINS; c++) all += sums[c];
-  float sum = vsum(all);
-  for (; i < n; i++) sum += x[i];
+  float sum = 0;
+  for (int s = 0; s < READ_STREAMS; s++) {
+    sum += vsum(sums[s]);
+    for (size_t k = i; k < part; k++) sum += x[(size_t)s * part + k];
+  }
+  for (size_t k = READ_STREAMS * part; k < n; k++) sum += x[k];
   return sum;
 }
 

@@ -40,11 +40,14 @@ async function measurePeak(team: Team, isa: string, precision: Precision, effort
   return { oneThread: await gflops(1), threads: team.threads, allThreads: await gflops(team.threads) };
 }
 
-async function measureMemory(team: Team, { memoryPasses: repeats }: Effort): Promise<MemoryFigures> {
-  const both = async (kind: 'read' | 'triad') => ({
-    oneThread: (await team.run({ kind, repeats }, 1)) / 1e6,
-    allThreads: (await team.run({ kind, repeats }, team.threads)) / 1e6,
-  });
+const PARTS = 8;
+
+async function measureMemory(team: Team, { memoryPasses }: Effort): Promise<MemoryFigures> {
+  const both = async (kind: 'read' | 'triad') => {
+    const job = { kind, parts: PARTS, repeats: PARTS * memoryPasses };
+    const gbPerSec = async (threads: number) => (await team.run(job, threads)) / 1e6;
+    return { oneThread: await gbPerSec(1), allThreads: await gbPerSec(team.threads) };
+  };
   return { bytes: team.memoryBytes, threads: team.threads, read: await both('read'), triad: await both('triad') };
 }
 

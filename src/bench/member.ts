@@ -16,7 +16,8 @@ export interface MemberSetup {
 export type Job =
   /** `count` rounds of multiply-adds. */
   | { readonly kind: 'peak'; readonly precision: Precision; readonly count: number; readonly repeats: number }
-  | { readonly kind: 'read' | 'triad'; readonly repeats: number };
+  /** Repeat r goes over part r % parts of the memory: long done with when its turn comes again, and short enough to be undisturbed. */
+  | { readonly kind: 'read' | 'triad'; readonly parts: number; readonly repeats: number };
 
 export interface JobMessage {
   readonly job: Job;
@@ -39,21 +40,22 @@ export function createMember(setup: MemberSetup): (message: JobMessage) => Repea
   const all = new Float32Array(setup.memory);
   const third = Math.floor(all.length / 3);
   const thirds = [0, 1, 2].map((i) => all.subarray(i * third, (i + 1) * third));
-  const shareOf = (array: Float32Array, threads: number) =>
-    array.subarray(Math.floor((array.length * rank) / threads), Math.floor((array.length * (rank + 1)) / threads));
-  for (const array of thirds) shareOf(array, ranks).fill(1);
+  for (const array of thirds) sliceOf(array, rank, ranks).fill(1);
 
-  const work = (job: Job, threads: number): (() => number) => {
+  const work = (job: Job, threads: number): ((repeat: number) => number) => {
     if (job.kind === 'peak') return () => addon.measurePeak(isa, job.precision === 'bf16', job.count) ?? 0;
+    const part = (array: Float32Array, repeat: number) => sliceOf(array, repeat % job.parts, job.parts);
     if (job.kind === 'read') {
-      const x = shareOf(all, threads);
-      return () => {
+      const share = sliceOf(all, rank, threads);
+      return (repeat) => {
+        const x = part(share, repeat);
         addon.measureRead(isa, x);
         return x.byteLength;
       };
     }
-    const [out, x, y] = thirds.map((array) => shareOf(array, threads));
-    return () => {
+    const shares = thirds.map((array) => sliceOf(array, rank, threads));
+    return (repeat) => {
+      const [out, x, y] = shares.map((share) => part(share, repeat));
       addon.measureTriad(isa, out, x, y, 0.5);
       return 3 * out.byteLength;
     };
@@ -61,12 +63,17 @@ export function createMember(setup: MemberSetup): (message: JobMessage) => Repea
 
   return ({ job, threads }) => {
     const once = work(job, threads);
-    return Array.from({ length: job.repeats }, () => {
+    return Array.from({ length: job.repeats }, (_, repeat) => {
       // All begin together; the last one to arrive wakes the others.
       control.barrier(threads);
       const started = performance.now();
-      const amount = once();
+      const amount = once(repeat);
       return { amount, ms: performance.now() - started };
     });
   };
+}
+
+/** Part `index` of `count` equal ones. */
+function sliceOf(array: Float32Array, index: number, count: number): Float32Array {
+  return array.subarray(Math.floor((array.length * index) / count), Math.floor((array.length * (index + 1)) / count));
 }
