@@ -34,14 +34,16 @@ export function reportLines(report: BenchReport, paint: Paint): string[] {
   ];
 }
 
-function noteFor({ steps }: BenchReport): string {
-  const merged = steps.some(({ mergeDuplicates }) => mergeDuplicates)
-    ? ' merged: identical samples of a batch are computed once.'
-    : '';
-  return (
-    'of peak: useful operations (a multiply-add is two) against what the cores in use can do at most. with packing: the right ' +
-    `operand is packed for every product.${merged} Peaks and kernels are the best of several rounds, steps and answers medians.`
-  );
+/** Explains what occurs. */
+function noteFor({ steps, kernels }: BenchReport): string {
+  return [
+    'of peak: useful operations (a multiply-add is two) against what the cores in use can do at most.',
+    ...(kernels === null ? [] : ['with packing: the right operand is packed for every product.']),
+    ...(steps.some(({ mergeDuplicates }) => mergeDuplicates)
+      ? ['merged: identical samples of a batch are computed once.']
+      : []),
+    'Peaks and kernels are the best of several rounds, steps and answers medians.',
+  ].join(' ');
 }
 
 function headLines({ date, isQuick, machine, engine, model }: BenchReport): string[] {
