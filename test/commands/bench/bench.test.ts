@@ -34,7 +34,8 @@ function project(): { folder: string; env: Record<string, string>; kept: string 
 
 test('bench: --quick --json gives every part, and keeps the peak that train then shows its share of', async () => {
   const { folder, env, kept } = project();
-  const { exitCode, stdout, stderr } = await runCli(['bench', '--quick', '--json', '--rows', '30'], {
+  const args = ['bench', '--quick', '--json', '--rows', '30', '--threads', '3'];
+  const { exitCode, stdout, stderr } = await runCli(args, {
     cwd: folder,
     env,
   });
@@ -51,7 +52,7 @@ test('bench: --quick --json gives every part, and keeps the peak that train then
   assert.deepEqual([report.isQuick, report.engine.name, report.model.nEmbd], [true, 'native', 32]);
 
   const { fp32 } = report.peaks;
-  assert.ok(fp32 !== null && fp32.oneThread > 0.2 && fp32.threads === 2);
+  assert.ok(fp32 !== null && fp32.oneThread > 0.2 && fp32.threads === 3);
   assert.equal(report.peaks.bf16, null);
   assert.ok(report.memory !== null && report.memory.read.oneThread > 0.05 && report.memory.triad.allThreads > 0.05);
 
@@ -72,7 +73,7 @@ test('bench: --quick --json gives every part, and keeps the peak that train then
 
   assert.deepEqual(
     report.steps.map(({ workers, mergeDuplicates }) => `${workers} ${mergeDuplicates}`),
-    ['1 true', '2 true', '1 false', '2 false'],
+    ['1 true', '2 true', '3 true', '1 false', '2 false', '3 false'],
   );
   for (const { workers, gflops, share, speedUp, medianMs, tokensPerSec } of report.steps) {
     assert.ok(medianMs > 0 && tokensPerSec > 0);
