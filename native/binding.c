@@ -42,6 +42,22 @@ static void *aligned_floats(size_t floats) {
 }
 static bool is_aligned(const void *p) { return (uintptr_t)p % ALIGNMENT == 0; }
 
+/* The kernels named by the argument, '' for the fastest; null (with an exception) for a name that isn't there. */
+static const struct kernels *kernels_of(napi_env env, napi_value value) {
+  char isa[16] = "";
+  size_t length;
+  if (napi_get_value_string_utf8(env, value, isa, sizeof isa, &length) != napi_ok) {
+    fail(env, "isa must be a string");
+    return NULL;
+  }
+  const struct kernels *found[MAX_VARIANTS];
+  const size_t n = supported_kernels(found);
+  for (size_t i = 0; i < n; i++)
+    if (length == 0 || strcmp(found[i]->name, isa) == 0) return found[i];
+  fail(env, "this CPU or this build doesn't have that instruction set");
+  return NULL;
+}
+
 /* ---- model ---------------------------------------------------------------------------------------------------------- */
 
 struct model_object {
@@ -93,22 +109,15 @@ static napi_value create_model(napi_env env, napi_callback_info info) {
   struct model m;
   struct view offsets, weights, packed;
   bool bf16;
-  char isa[16] = "";
-  size_t isa_length;
+  const struct kernels *kernels;
   if (!arguments(env, info, 6, argv) || !shape_of(env, argv[1], &m) ||
       !view_of(env, argv[2], napi_int32_array, "offsets", &offsets) ||
       !view_of(env, argv[3], napi_float32_array, "weights", &weights) ||
       !view_of(env, argv[4], napi_float32_array, "packed", &packed))
     return NULL;
-  if (napi_get_value_string_utf8(env, argv[0], isa, sizeof isa, &isa_length) != napi_ok)
-    return fail(env, "isa must be a string");
+  if (!(kernels = kernels_of(env, argv[0]))) return NULL;
   if (napi_get_value_bool(env, argv[5], &bf16) != napi_ok) return fail(env, "bf16 must be true or false");
   m.bf16 = bf16 ? 1 : 0;
-  const struct kernels *found[MAX_VARIANTS], *kernels = NULL;
-  const size_t n = supported_kernels(found);
-  for (size_t i = 0; i < n && !kernels; i++)
-    if (isa_length == 0 || strcmp(found[i]->name, isa) == 0) kernels = found[i];
-  if (!kernels) return fail(env, "this CPU or this build doesn't have that instruction set");
   if (offsets.length != m.L * PARAMETERS_PER_LAYER + 2) return fail(env, "offsets: wrong number of parameters");
   const int32_t *at = offsets.data;
   for (size_t i = 0; i < offsets.length; i++)
@@ -517,6 +526,8 @@ static napi_value exchange_paths(napi_env env, napi_callback_info info) {
   return result;
 }
 
+#include "measure.c"
+
 NAPI_MODULE_INIT() {
   static const struct {
     const char *name;
@@ -528,6 +539,11 @@ NAPI_MODULE_INIT() {
       {"createQuantized", create_quantized}, {"createSession", create_session}, {"append", append},
       {"reduce", reduce},                {"adamw", adamw},                {"update", update},
       {"exchangePaths", exchange_paths},
+      {"measurePeak", measure_peak},
+      {"measureRead", measure_read},
+      {"measureTriad", measure_triad},
+      {"measureLayout", measure_layout},
+      {"measureRun", measure_run},
   };
   for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
     napi_value function;

@@ -5,6 +5,7 @@
 import { readFileSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
+import { registerBench } from './commands/bench.js';
 import { registerData } from './commands/data.js';
 import { registerDoctor } from './commands/doctor.js';
 import { registerEval } from './commands/eval.js';
@@ -27,6 +28,7 @@ export function buildProgram(): Command {
   registerTrain(program);
   registerWatch(program);
   registerTune(program);
+  registerBench(program);
   registerPlot(program);
   registerInfer(program);
   registerEval(program);

@@ -12,6 +12,8 @@
 #include "model.c"
 #include "int8.c"
 #include "infer.c"
+#include "peak.c"
+#include "measure.c"
 
 #define NAME_OF(isa) #isa
 #define NAME(isa) NAME_OF(isa)
@@ -31,4 +33,5 @@ const struct kernels TABLE(ISA) = {
     .pack_quantized = pack_quantized,
     .session_floats = session_floats,
     .append = session_append,
+    .measures = &measures,
 };

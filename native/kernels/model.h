@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "measure.h"
+
 /* As config.yaml allows. */
 #define MAX_LAYERS 128
 
@@ -83,6 +85,7 @@ struct kernels {
   /* Logits (V) after the last of n tokens appended at position `length`; quantized may be null. */
   const float *(*append)(const struct model *, const struct quantized *, float *session, size_t length,
                          const int32_t *tokens, size_t n);
+  const struct measures *measures;
 };
 
 #endif

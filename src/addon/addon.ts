@@ -17,7 +17,7 @@ export interface NativeSession {
   readonly native: 'session';
 }
 
-/** The functions of native/binding.c; it says what each checks. All throw RangeError with code ERR_LOOM_NATIVE. */
+/** The functions of native/binding.c and native/measure.c; they say what each checks. All throw RangeError with code ERR_LOOM_NATIVE. */
 export interface Addon {
   isaVariants(): string[];
   alignmentGap(bytes: Uint8Array): number;
@@ -86,6 +86,11 @@ export interface Addon {
     settings: Float32Array,
   ): void;
   exchangePaths(a: string, b: string): number;
+  measurePeak(isa: string, isBf16: boolean, rounds: number): number | null;
+  measureRead(isa: string, x: Float32Array): number;
+  measureTriad(isa: string, out: Float32Array, x: Float32Array, y: Float32Array, factor: number): void;
+  measureLayout(kernel: number, sizes: Int32Array): number[];
+  measureRun(isa: string, kernel: number, sizes: Int32Array, pack: boolean, times: number, arena: Float32Array): void;
 }
 
 /** Where scripts/build-native.mjs puts the addon: beside the compiled JavaScript, in .build/native. */

@@ -81,7 +81,7 @@ function fillWeights(table: ParameterTable, weights: NamedWeights, flat: Float32
 }
 
 /** A zeroed Float32Array that starts on 64 bytes. */
-function alignedFloats(length: number): Float32Array {
+export function alignedFloats(length: number): Float32Array {
   const bytes = new Uint8Array(new ArrayBuffer(length * 4 + 64));
   return new Float32Array(bytes.buffer, requireAddon().alignmentGap(bytes), length);
 }

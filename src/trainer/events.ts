@@ -22,7 +22,7 @@ export interface StartEvent {
   readonly truncated: number;
   readonly valSamples: number;
   readonly bestEvalLoss: number | null;
-  /** Measured here, all workers together; null where it isn't measured. */
+  /** Measured on this machine, of the cores that the workers have at the start; null where it isn't measured. */
   readonly peakGflops: number | null;
 }
 

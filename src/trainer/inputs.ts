@@ -23,6 +23,8 @@ export interface TrainInputs {
   readonly resume: boolean;
   /** Validation prompts to answer after each evaluation; 0: none, which saves their time. */
   readonly samplePrompts: number;
+  /** What one core can do at most, in the precision of the engine; null where it isn't known. */
+  readonly corePeakGflops: number | null;
   /** For tests of what happens when workers fail. */
   readonly team?: CoordinatorOptions['team'];
 }

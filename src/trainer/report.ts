@@ -2,16 +2,18 @@
 
 import type { CorpusViews } from '../data/corpus.js';
 import { describeEngine } from '../engine/select.js';
+import { physicalCores } from '../machine/cores.js';
 import { trainingFlops } from '../model/flops.js';
 import type { ModelShape } from '../model/shape.js';
 import type { StepResult } from '../parallel/coordinator.js';
+import type { StepPlan } from '../parallel/plan.js';
 import type { WorkerReport } from '../parallel/tasks.js';
-import type { EndEvent, StartEvent, StepEvent } from './events.js';
+import type { EndEvent, StartEvent, StepEvent, StepPhases } from './events.js';
 import type { TrainInputs } from './inputs.js';
 import type { Progress } from './progress.js';
 
 export function startEvent(
-  { config, selection, train, validation, workers }: TrainInputs,
+  { config, selection, train, validation, workers, corePeakGflops }: TrainInputs,
   shape: ModelShape,
   parameterCount: number,
   progress: Progress,
@@ -36,7 +38,7 @@ export function startEvent(
     truncated: train.truncated,
     valSamples: validation.count,
     bestEvalLoss: progress.bestEvalLoss,
-    peakGflops: null,
+    peakGflops: corePeakGflops === null ? null : corePeakGflops * Math.min(workers, physicalCores()),
   };
 }
 
@@ -53,11 +55,6 @@ export function stepEvent(
   finished: FinishedStep,
 ): StepEvent {
   const { plan, loss, gradNorm, reports, epoch, lr, stepMs } = finished;
-  const flops = plan.samples.reduce((sum, sample) => {
-    const tokens = train.starts[sample + 1] - train.starts[sample];
-    return sum + trainingFlops(shape, { tokens, scored: tokens - train.firstScoredRow[sample] });
-  }, 0);
-  const mean = (of: (report: WorkerReport) => number) => reports.reduce((n, r) => n + of(r), 0) / reports.length;
   return {
     type: 'step',
     step: progress.step,
@@ -67,16 +64,10 @@ export function stepEvent(
     gradNorm,
     tokens: plan.tokens,
     computedTokens: plan.computedTokens,
-    flops,
+    flops: planFlops(plan, train, shape),
     stepMs,
     elapsedMs: progress.elapsedMs,
-    phases: {
-      forward: mean((r) => r.forwardMs),
-      backward: mean((r) => r.backwardMs),
-      reduce: mean((r) => r.reduceMs),
-      update: mean((r) => r.updateMs),
-      wait: mean((r) => r.waitMs),
-    },
+    phases: meanPhases(reports),
     workers: reports.map((r) => ({
       rank: r.rank,
       tokens: r.tokens,
@@ -84,6 +75,26 @@ export function stepEvent(
       busy: (r.forwardMs + r.backwardMs + r.reduceMs + r.updateMs) / stepMs,
       wait: r.waitMs / stepMs,
     })),
+  };
+}
+
+/** Useful FLOPs of what a step computes: copies of a sample that were merged count once. */
+export function planFlops(plan: StepPlan, train: CorpusViews, shape: ModelShape): number {
+  return plan.samples.reduce((sum, sample) => {
+    const tokens = train.starts[sample + 1] - train.starts[sample];
+    return sum + trainingFlops(shape, { tokens, scored: tokens - train.firstScoredRow[sample] });
+  }, 0);
+}
+
+/** Milliseconds, averaged over the workers. */
+export function meanPhases(reports: readonly WorkerReport[]): StepPhases {
+  const mean = (of: (report: WorkerReport) => number) => reports.reduce((n, r) => n + of(r), 0) / reports.length;
+  return {
+    forward: mean((r) => r.forwardMs),
+    backward: mean((r) => r.backwardMs),
+    reduce: mean((r) => r.reduceMs),
+    update: mean((r) => r.updateMs),
+    wait: mean((r) => r.waitMs),
   };
 }
 

@@ -20,7 +20,7 @@ test('cli: importing it starts nothing, and every command describes itself', () 
   const { commands } = buildProgram();
   assert.deepEqual(
     commands.map((command) => command.name()),
-    ['train', 'watch', 'tune', 'plot', 'infer', 'eval', 'tokenizer', 'data', 'doctor'],
+    ['train', 'watch', 'tune', 'bench', 'plot', 'infer', 'eval', 'tokenizer', 'data', 'doctor'],
   );
   for (const command of commands) assert.notEqual(command.description(), '', command.name());
 });

@@ -73,6 +73,7 @@ export function testInputs(saveDir: string, options: RunOptions = {}): TrainInpu
     validationRows: rows,
     resume: options.resume ?? false,
     samplePrompts: 0,
+    corePeakGflops: 100,
   };
 }
 

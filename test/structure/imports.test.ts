@@ -65,7 +65,7 @@ const forbidden: [path: string, text: string, reason: string][] = [
   [
     'workers/x.ts',
     "import { a } from '../src/trainer/trainer.js';",
-    'workers may import engine, parallel, optim, addon, model, data, errors',
+    'workers may import engine, parallel, optim, addon, model, data, errors, bench',
   ],
   ['src/new/x.ts', "import { a } from '../errors.js';", 'new is in no level of test/structure/rules.ts'],
   ['src/trainer/x.ts', "import { Piscina } from 'piscina';", 'only src/parallel/pool.ts and workers/ may import it'],

@@ -25,13 +25,14 @@ export const LEVELS: readonly (readonly string[])[] = [
   ['evaluation'],
   ['trainer'],
   ['tune'],
+  ['bench'],
   ['ui'],
   ['plot'],
   ['commands'],
   ['cli'],
 ];
 
-const WORKER_IMPORTS = ['engine', 'parallel', 'optim', 'addon', 'model', 'data', 'errors'];
+const WORKER_IMPORTS = ['engine', 'parallel', 'optim', 'addon', 'model', 'data', 'errors', 'bench'];
 
 /** Packages that only some files may import. */
 const PACKAGE_OWNERS: readonly { readonly pattern: RegExp; readonly owner: RegExp; readonly ownerName: string }[] = [

@@ -5,10 +5,12 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadCheckpoint } from '../../src/checkpoint/load.js';
 import { createInferenceEngine, selectEngine } from '../../src/engine/select.js';
+import { physicalCores } from '../../src/machine/cores.js';
 import { generate } from '../../src/sampling/generate.js';
 import { DEFAULT_GENERATE_OPTIONS } from '../../src/sampling/options.js';
 import { parseTokenizer } from '../../src/tokenizer/tokenizer.js';
-import type { EvaluationEvent, StepEvent, TrainEvent } from '../../src/trainer/events.js';
+import type { EvaluationEvent, StartEvent, StepEvent, TrainEvent } from '../../src/trainer/events.js';
+import { startTraining } from '../../src/trainer/trainer.js';
 import { relativeError } from '../helpers/parity.js';
 import { ROWS, type RunOptions, runToEnd, temporaryFolder, testInputs } from '../helpers/run.js';
 
@@ -43,6 +45,15 @@ test('trainer: 1, 2, 3 and 4 workers give the same bits after 30 steps, with and
       [1, 2, 3, 4].map((workers) => shaAfter({ workers, model: { dropout } })),
     );
     for (const other of others) assert.equal(other, first);
+  }
+});
+
+test('trainer: the peak of a run is that of as many cores as its workers have', async () => {
+  for (const workers of [1, 3]) {
+    const { events } = startTraining({ ...testInputs(temporaryFolder(), { workers }), corePeakGflops: 100 });
+    const { value: start } = await events.next();
+    await events.return();
+    assert.equal((start as StartEvent).peakGflops, 100 * Math.min(workers, physicalCores()));
   }
 });
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { loadTuneResult, type Machine, saveTuneResult, tuneResultPath } from '../../src/tune/stored.js';
+import { type Machine, measuredPath } from '../../src/tune/measured-file.js';
+import { loadTuneResult, saveTuneResult } from '../../src/tune/stored.js';
 import { temporaryFolder } from '../helpers/run.js';
 
 const MACHINE: Machine = {
@@ -61,14 +62,14 @@ test('stored result: a file that is damaged or of another version holds none, an
 });
 
 test('stored result: lies in XDG_CACHE_HOME if that is absolute, else in ~/.cache', () => {
-  assert.equal(tuneResultPath({ XDG_CACHE_HOME: '/var/cache/me' }), '/var/cache/me/gpt-loom/tune.json');
+  assert.equal(measuredPath({ XDG_CACHE_HOME: '/var/cache/me' }), '/var/cache/me/gpt-loom/measured.json');
   for (const env of [{}, { XDG_CACHE_HOME: '' }, { XDG_CACHE_HOME: 'here' }]) {
-    assert.ok(tuneResultPath(env).endsWith('/.cache/gpt-loom/tune.json'));
+    assert.ok(measuredPath(env).endsWith('/.cache/gpt-loom/measured.json'));
   }
 });
 
 test('stored result: a cache that can’t be written is an error that says what to do', () => {
-  const path = join(temporaryFolder(), 'file/gpt-loom/tune.json');
+  const path = join(temporaryFolder(), 'file/gpt-loom/measured.json');
   mkdirSync(dirname(dirname(dirname(path))), { recursive: true });
   writeFileSync(dirname(dirname(path)), 'a file where the folder should be');
   assert.throws(() => saveTuneResult(RESULT, path), {

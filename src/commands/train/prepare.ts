@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
+import { knownPeak } from '../../bench/stored-peak.js';
 import { ensureWritable } from '../../checkpoint/writable.js';
 import type { Config } from '../../config/config.js';
 import { configToYamlObject } from '../../config/load.js';
@@ -57,6 +58,8 @@ export async function prepareRun(config: Config, options: TrainOptions): Promise
       validationRows,
       resume: options.resume ?? false,
       samplePrompts: useDashboard ? DASHBOARD_SAMPLES : 0,
+      // Before there are workers, which it would have to share the core with.
+      corePeakGflops: knownPeak(selection.precision),
     },
   };
 }

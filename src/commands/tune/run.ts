@@ -1,6 +1,5 @@
 // What `gpt-loom tune` does: prepares a training, measures its steps under each setting, says what came out, keeps it.
 
-import { constants } from 'node:os';
 import type { Config } from '../../config/config.js';
 import { createCorpus } from '../../data/corpus.js';
 import { loadRows } from '../../data/jsonl.js';
@@ -21,6 +20,7 @@ import { wantsColour } from '../../ui/open.js';
 import { createPaint } from '../../ui/paint.js';
 import { CommandExit } from '../exit.js';
 import { saveText } from '../plot/save-text.js';
+import { watchStopSignals } from '../stop-signals.js';
 import { workerCount } from '../train/prepare.js';
 import type { TuneOptions } from '../tune.js';
 import { parseBudget } from './budget.js';
@@ -106,7 +106,7 @@ function headLines(selection: EngineSelection, cores: Cores, batchSize: number):
 
 /** Throws CommandExit when a signal ends it. */
 async function measure(inputs: TrialInputs, grid: Grid, options: ViewOptions): Promise<Measurement[]> {
-  const signals = watchSignals();
+  const signals = watchStopSignals();
   const view = openView(options);
   try {
     const measurements = await measureRounds({
@@ -124,26 +124,6 @@ async function measure(inputs: TrialInputs, grid: Grid, options: ViewOptions): P
     view.close();
     signals.close();
   }
-}
-
-const STOPPING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-
-/** The first signal ends the measurement after the present visit, the second one the process. */
-function watchSignals(): { readonly exitCode: number | null; close(): void } {
-  let exitCode: number | null = null;
-  const onSignal = (signal: NodeJS.Signals) => {
-    if (exitCode !== null) process.exit(exitCode);
-    exitCode = 128 + constants.signals[signal];
-  };
-  for (const signal of STOPPING) process.on(signal, onSignal);
-  return {
-    get exitCode() {
-      return exitCode;
-    },
-    close() {
-      for (const signal of STOPPING) process.off(signal, onSignal);
-    },
-  };
 }
 
 /** For configurations that say `threads: auto`. */

@@ -69,7 +69,7 @@ test('tune: measures, draws, and writes exactly if it is certain', async () => {
       `micro_batch: ${microBatch}`,
     );
     assert.deepEqual({ exitCode, written, config }, { exitCode: 0, written: 'config.yaml', config: edited });
-    assert.equal(JSON.parse(readFileSync(join(cache, 'gpt-loom/tune.json'), 'utf8')).results[0].threads, threads);
+    assert.equal(JSON.parse(readFileSync(join(cache, 'gpt-loom/measured.json'), 'utf8')).results[0].threads, threads);
   } else {
     assert.deepEqual({ exitCode, written, config }, { exitCode: 1, written: null, config: CONFIG });
     assert.ok(!existsSync(cache));

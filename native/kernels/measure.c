@@ -1,0 +1,124 @@
+/* measure.c: single kernels on operands of given sizes, laid out as training lays them out. Sizes: see measure.h. */
+
+/* Carves one operand of an arena that isn't there yet. */
+INLINE void place(size_t at[MEASURED_OPERANDS], int operand, size_t *total, size_t floats) {
+  at[operand] = *total;
+  carve(0, total, floats);
+}
+
+static size_t layout_product(const size_t *size, size_t at[MEASURED_OPERANDS]) {
+  const size_t rows = size[0], N = size[1], K = size[2];
+  const size_t forward = round_up(N, NR_MAX) * K, back = round_up(K, NR_MAX) * N, grads = round_up(K, NR_MAX) * rows;
+  size_t total = 0, panels = forward > back ? forward : back;
+  if (grads > panels) panels = grads;
+  place(at, 0, &total, rows * (K + PAD));
+  place(at, 1, &total, rows * (N + PAD));
+  place(at, 2, &total, N * K);
+  place(at, 3, &total, panels);
+  return total;
+}
+
+static size_t layout_attention(const size_t *size, size_t at[MEASURED_OPERANDS]) {
+  const size_t rows = size[0] * size[1], NH = size[2], hs = size[3], C = NH * hs;
+  const size_t floats[MEASURED_OPERANDS] = {
+      rows * (C + PAD),     rows * (2 * C + PAD), rows * (C + PAD), rows * NH, rows * (C + PAD), rows * (C + PAD),
+      rows * (2 * C + PAD), attention_scratch(size[1], hs), rows};
+  size_t total = 0;
+  for (int i = 0; i < MEASURED_OPERANDS; i++) place(at, i, &total, floats[i]);
+  return total;
+}
+
+static size_t layout_norm(const size_t *size, size_t at[MEASURED_OPERANDS]) {
+  const size_t rows = size[0], C = size[1];
+  size_t total = 0;
+  place(at, 0, &total, rows * (C + PAD));
+  place(at, 1, &total, rows * (C + PAD));
+  place(at, 2, &total, C);
+  place(at, 3, &total, rows);
+  place(at, 4, &total, rows * (C + PAD));
+  place(at, 5, &total, C);
+  return total;
+}
+
+static size_t measure_layout(const struct measured *m, size_t at[MEASURED_OPERANDS]) {
+  if (m->kernel <= MEASURE_LINEAR_GRADS) return layout_product(m->size, at);
+  return m->kernel <= MEASURE_ATTENTION_BACK ? layout_attention(m->size, at) : layout_norm(m->size, at);
+}
+
+/* Y = X . W^T and X = Y . W, with the weights in panels. */
+static void run_linear(const struct measured *m, const float *W, float *panels, float *X, float *Y, int pack) {
+  const size_t rows = m->size[0], N = m->size[1], K = m->size[2];
+  const struct matrix_view w = {W, N, K, panels, panels};
+  if (m->kernel == MEASURE_LINEAR) {
+    for (size_t p = 0; pack && p * NR < N; p++) pack_panel_transposed(panels + p * NR * K, W, p, N, K);
+    const struct gemm g = linear(&w, Y, N + PAD, X, K + PAD, rows, 0);
+    gemm(&g);
+    return;
+  }
+  if (pack) pack_rows(panels, W, N, K, K);
+  const struct gemm g = linear_back(&w, X, K + PAD, Y, N + PAD, rows);
+  gemm(&g);
+}
+
+/* W = Y^T . X in blocks of rows, as linear_grads does it, but with panels of every block kept. */
+static void run_linear_grads(const struct measured *m, float *W, float *panels, const float *X, const float *Y, int pack) {
+  const size_t rows = m->size[0], N = m->size[1], K = m->size[2], ldx = K + PAD, ldy = N + PAD;
+  const size_t blocks = (rows + DW_ROWS - 1) / DW_ROWS;
+  for (size_t b = 0; b < blocks; b++) {
+    const size_t first = rows * b / blocks, count = rows * (b + 1) / blocks - first;
+    float *of_block = panels + first * round_up(K, NR_MAX);
+    if (pack) pack_rows(of_block, X + first * ldx, count, K, ldx);
+    const struct gemm g = {.M = N, .N = K, .K = count, .A = Y + first * ldy, .a_row = 1, .a_col = ldy, .B = of_block,
+                           .b_panel = NR * count, .b_row = NR, .C = W, .ldc = K,
+                           .epilogue = b == 0 ? EPI_STORE : EPI_ADD};
+    gemm(&g);
+  }
+}
+
+static void run_attention(const struct measured *m, float *arena, const size_t *at) {
+  const size_t sequences = m->size[0], T = m->size[1], NH = m->size[2], hs = m->size[3], C = NH * hs;
+  const size_t ldc = C + PAD, ldkv = 2 * C + PAD;
+  const int32_t *positions = (const int32_t *)(arena + at[8]);
+  for (size_t s = 0; s < sequences; s++)
+    for (size_t h = 0; h < NH; h++) {
+      const size_t row = s * T, at_q = row * ldc + h * hs, at_kv = row * ldkv + h * hs;
+      const struct attention a = {
+          .queries = T, .keys = T, .hs = hs, .pos = positions + row, .q = arena + at[0] + at_q,
+          .k = arena + at[1] + at_kv, .v = arena + at[1] + at_kv + C, .ldq = ldc, .ldkv = ldkv,
+          .o = arena + at[2] + at_q, .ldo = ldc, .lse = arena + at[3] + row * NH + h, .lse_stride = NH,
+          .dout = arena + at[4] + at_q, .dq = arena + at[5] + at_q, .dk = arena + at[6] + at_kv,
+          .dv = arena + at[6] + at_kv + C, .scratch = arena + at[7]};
+      if (m->kernel == MEASURE_ATTENTION) attention_forward(&a);
+      else attention_backward(&a);
+    }
+}
+
+static void run_norm(const struct measured *m, float *arena, const size_t *at) {
+  const size_t rows = m->size[0], C = m->size[1], ld = C + PAD;
+  float *x = arena + at[0], *y = arena + at[1], *gain = arena + at[2], *rrms = arena + at[3];
+  if (m->kernel == MEASURE_NORM) rmsnorm_forward(y, ld, rrms, x, ld, gain, rows, C);
+  else rmsnorm_backward(arena + at[4], arena + at[5], y, ld, x, ld, gain, rrms, rows, C);
+}
+
+static void measure_run(const struct measured *m, float *arena, int pack, size_t times) {
+  size_t at[MEASURED_OPERANDS];
+  measure_layout(m, at);
+  const int is_attention = m->kernel == MEASURE_ATTENTION || m->kernel == MEASURE_ATTENTION_BACK;
+  int32_t *positions = (int32_t *)(arena + at[is_attention ? 8 : 0]);
+  for (size_t i = 0; is_attention && i < m->size[0] * m->size[1]; i++) positions[i] = (int32_t)(i % m->size[1]);
+  for (size_t i = 0; i < times; i++) {
+    if (is_attention) run_attention(m, arena, at);
+    else if (m->kernel >= MEASURE_NORM) run_norm(m, arena, at);
+    else if (m->kernel == MEASURE_LINEAR_GRADS)
+      run_linear_grads(m, arena + at[2], arena + at[3], arena + at[0], arena + at[1], pack);
+    else run_linear(m, arena + at[2], arena + at[3], arena + at[0], arena + at[1], pack);
+  }
+}
+
+static const struct measures measures = {
+    .peak_fp32 = peak_fp32,
+    .read = memory_read,
+    .triad = memory_triad,
+    .layout = measure_layout,
+    .run = measure_run,
+};

@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { loadAddon } from '../../src/addon/addon.js';
+import { knownPeak, loadPeak, savePeak } from '../../src/bench/stored-peak.js';
+import { selectEngine } from '../../src/engine/select.js';
+import { cpuModel } from '../../src/machine/cpu.js';
+import { loadTuneResult, saveTuneResult, thisMachineWith } from '../../src/tune/stored.js';
+import { temporaryFolder } from '../helpers/run.js';
+
+const isa = loadAddon()!.isaVariants()[0];
+const PEAK = { cpu: 'AMD EPYC', isa: 'avx2', fp32_gflops: 100, bf16_gflops: null, measured_at: '2026-11-24T11:00:00Z' };
+
+test('stored peak: comes back for the same processor and instruction set, and for no other', () => {
+  const path = join(temporaryFolder(), 'measured.json');
+  assert.equal(loadPeak('AMD EPYC', 'avx2', path), null);
+  savePeak(PEAK, false, path);
+  savePeak({ ...PEAK, isa: 'plain', fp32_gflops: 50 }, false, path);
+  assert.deepEqual(loadPeak('AMD EPYC', 'avx2', path), PEAK);
+  assert.equal(loadPeak('AMD EPYC', 'plain', path)?.fp32_gflops, 50);
+  assert.equal(loadPeak('Intel', 'avx2', path), null);
+});
+
+test('stored peak: a disturbed measurement replaces a lower one, and no higher one', () => {
+  const path = join(temporaryFolder(), 'measured.json');
+  savePeak(PEAK, true, path);
+  savePeak({ ...PEAK, fp32_gflops: 90 }, true, path);
+  assert.equal(loadPeak('AMD EPYC', 'avx2', path)?.fp32_gflops, 100);
+  savePeak({ ...PEAK, fp32_gflops: 90 }, false, path);
+  assert.equal(loadPeak('AMD EPYC', 'avx2', path)?.fp32_gflops, 90);
+  savePeak({ ...PEAK, fp32_gflops: 95 }, true, path);
+  assert.equal(loadPeak('AMD EPYC', 'avx2', path)?.fp32_gflops, 95);
+});
+
+test('stored peak: lies beside the result of a tuning, and neither loses the other', () => {
+  const path = join(temporaryFolder(), 'measured.json');
+  const machine = thisMachineWith(selectEngine('native', 'fp32'));
+  const tuned = { machine, threads: 2, micro_batch: 4, tokens_per_sec: 1, measured_at: 'now' };
+  savePeak(PEAK, false, path);
+  saveTuneResult(tuned, path);
+  savePeak({ ...PEAK, fp32_gflops: 101 }, false, path);
+  assert.deepEqual(loadTuneResult(machine, path), tuned);
+  assert.equal(loadPeak('AMD EPYC', 'avx2', path)?.fp32_gflops, 101);
+});
+
+test('stored peak: what is kept is what training goes by; else it is measured, and not kept', () => {
+  const path = join(temporaryFolder(), 'measured.json');
+  assert.ok(knownPeak('fp32', path)! > 0.2);
+  assert.ok(!existsSync(path));
+  savePeak({ ...PEAK, cpu: cpuModel(), isa, fp32_gflops: 12_345 }, false, path);
+  assert.equal(knownPeak('fp32', path), 12_345);
+});
