@@ -79,7 +79,10 @@ test('plain lines: fit into 80 columns and contain no escape sequence, whatever 
   const events = record({ steps: 230, maxSteps: 1_000_000, workers: 4, stepMs: 90_000 }).map(({ at, event }) => {
     if (event.type === 'step') return { at, event: { ...event, gradNorm: 1234.5, loss: 12.3456 } };
     if (event.type === 'samples') {
-      return { at, event: { ...event, items: [{ prompt: `${long}\u001b[2J`, answer: long, expected: '' }] } };
+      return {
+        at,
+        event: { ...event, items: [{ prompt: `${long}\u001b[2J`, answer: long, expected: '', step: 200 }] },
+      };
     }
     return { at, event };
   });
@@ -150,7 +153,7 @@ test('summary: what it proposes can be pasted into a shell', () => {
   const events = record({ steps: 220, hasEnd: true }).map(({ at, event }) => {
     if (event.type === 'checkpoint') return { at, event: { ...event, path: 'my runs/best' } };
     if (event.type !== 'samples') return { at, event };
-    return { at, event: { ...event, items: [{ prompt: "what's $HOME?", answer: 'a', expected: 'a' }] } };
+    return { at, event: { ...event, items: [{ prompt: "what's $HOME?", answer: 'a', expected: 'a', step: 100 }] } };
   });
   const text = formatSummary(viewAfter(events), { hasWarnings: false });
   assert.match(text, /infer --ckpt "my runs\/best" --prompt 'what'\\''s \$HOME\?'\n/);

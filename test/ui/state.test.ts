@@ -6,7 +6,7 @@ import {
   phaseShares,
   progress,
   remainingMs,
-  scheduleShape,
+  scheduleShare,
   shareOfPeak,
   tokensPerSecMean,
   tokensPerSecNow,
@@ -194,7 +194,9 @@ test('figures: a chart shows the part of the run that is at least half full', ()
 
 test('figures: the schedule rises in a straight line and falls as a cosine', () => {
   assert.deepEqual(
-    [0, 50, 100, 1050, 2000, 3000].map((step) => Number(scheduleShape(step, 100, 2000).toFixed(12))),
-    [0, 0.5, 1, 0.5, 0, 0],
+    [0, 50, 100, 1050, 2000, 3000].map((step) => Number(scheduleShare(START, step).toFixed(12))),
+    // From 3e-4 down to 3e-5: a tenth.
+    [0, 0.5, 1, 0.55, 0.1, 0.1],
   );
+  assert.equal(scheduleShare({ ...START, peakLr: null, minLr: null }, 2000), 0, 'as older versions recorded it');
 });

@@ -44,11 +44,11 @@ function totalParts({ view }: PanelContext): Part[] {
 function shortForm(context: PanelContext, width: number, height: number): string[] {
   const { view, live, paint } = context;
   const first = composeLine(paint, width, totalParts(context));
-  const parts = view.workers.map((row) => ({
-    label: String(row.rank),
-    text: `${(live[row.rank] ?? '').padEnd(8)} ${padStart(formatCount(perSecond(row.tokens, row.ms)), 6)}`,
-    keep: 1,
-  }));
+  const parts = view.workers.map((row) => {
+    const now = context.isWatching ? '' : `${(live[row.rank] ?? '').padEnd(NOW.width)} `;
+    const text = now + padStart(formatCount(perSecond(row.tokens, row.ms)), RATE.width);
+    return { label: String(row.rank), text, keep: 1 };
+  });
   const lines = flowParts(paint, width, parts);
   if (lines.length < height) return [first, ...lines];
   const busy = view.workers.reduce((sum, row) => sum + row.busyMs, 0);
@@ -59,7 +59,7 @@ function shortForm(context: PanelContext, width: number, height: number): string
 
 function table(context: PanelContext, width: number, height: number): string[] {
   const { view, paint } = context;
-  const columns = columnsThatFit(width, view.workers.length);
+  const columns = columnsThatFit(width, view.workers.length, context.isWatching ?? false);
   const room = height - 2;
   const rows = view.workers.length > room ? view.workers.slice(0, room - 1) : view.workers;
   const lines = rows.map((row) => tableLine(columns, width, (column) => column.cell(row, context)));
@@ -73,9 +73,10 @@ function table(context: PanelContext, width: number, height: number): string[] {
   return [titles, ...lines, composeLine(paint, width, totalParts(context))];
 }
 
-function columnsThatFit(width: number, workers: number): Column[] {
+/** What a worker does now only its own process knows. */
+function columnsThatFit(width: number, workers: number, isWatching: boolean): Column[] {
   const spark = sparkColumn(SPARK_WIDTHS.least);
-  const all: Column[] = [rankColumn(workers), NOW, RATE, spark, BUSY, WAIT, DONE];
+  const all: Column[] = [rankColumn(workers), ...(isWatching ? [] : [NOW]), RATE, spark, BUSY, WAIT, DONE];
   const kept = new Set(all);
   const used = () => [...kept].reduce((sum, column) => sum + column.gap + column.width, 0);
   while (kept.size > 1 && used() > width) {
