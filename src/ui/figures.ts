@@ -38,15 +38,15 @@ export function progress(view: ViewState): number {
   return total > 0 ? Math.min(1, currentStep(view) / total) : 0;
 }
 
-/** Milliseconds until the last step, evaluations included, at the present speed. */
+/** Milliseconds until the last step, evaluations included, at the speed of the last half minute or so. */
 export function remainingMs(view: ViewState): number | null {
-  const { start, rates, totals } = view;
-  if (start === null || rates.steps === 0) return null;
+  const { start, pace, totals } = view;
+  if (start === null || pace.steps === 0) return null;
   const step = currentStep(view);
   const interval = Math.max(1, start.evalInterval);
   const evaluations = Math.floor(start.maxSteps / interval) - Math.floor(step / interval);
   const evalMs = totals.evaluations > 0 ? totals.evalMs / totals.evaluations : 0;
-  return Math.max(0, start.maxSteps - step) * (rates.ms / rates.steps) + Math.max(0, evaluations) * evalMs;
+  return Math.max(0, start.maxSteps - step) * (pace.ms / pace.steps) + Math.max(0, evaluations) * evalMs;
 }
 
 export interface PhaseShare {

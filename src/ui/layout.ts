@@ -122,24 +122,25 @@ function loss(input: LayoutInput, height: number, right: number): Band {
   };
 }
 
-/** Curves at the left, workers and events in the middle, the answers in full at the right. */
+/** The loss at the left, the workers in the middle, the answers in full and what happened at the right. */
 function threeColumns(input: LayoutInput, height: number): Band[] {
   const left = Math.round(input.columns * 0.42);
   const middleWidth = Math.round(input.columns * 0.29);
-  const throughput = clamp(Math.round(height * 0.3), 8, 16);
+  const right = input.columns - left - middleWidth;
   const workers = Math.min(input.workers + 4, height - STEP_TIME_HEIGHT - 8);
-  const events = height - workers - STEP_TIME_HEIGHT;
+  const throughput = height - workers - STEP_TIME_HEIGHT;
+  const samples = clamp(Math.round(height * 0.6), 16, 30);
   return [
     {
       height,
       columns: [
-        [box('loss', left, height - throughput), box('throughput', left, throughput)],
+        [box('loss', left, height)],
         [
           box('workers', middleWidth, workers),
           box('stepTime', middleWidth, STEP_TIME_HEIGHT),
-          box('events', middleWidth, events),
+          box('throughput', middleWidth, throughput),
         ],
-        [box('samples', input.columns - left - middleWidth, height)],
+        [box('samples', right, samples), box('events', right, height - samples)],
       ],
     },
   ];

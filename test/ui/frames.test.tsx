@@ -40,6 +40,7 @@ const cases: [name: string, columns: number, rows: number, options?: ContextOpti
   ['workers-enlarged-100x40', 100, 40, { ui: { enlarged: 'workers' } }],
   ['help-80x24', 80, 24, { ui: { isHelpOpen: true }, canAsk: true }],
   ['stopping-frozen-80x24', 80, 24, { ui: { quit: 'stopping', isFrozen: true } }],
+  ['asking-80x24', 80, 24, { canAsk: true, ui: { ask: { phase: 'typing', prompt: '什么是RoPE', answer: '' } } }],
   [
     'asked-80x24',
     80,
@@ -61,6 +62,31 @@ test('dashboard: shows wrong answers with what was expected', () => {
 
 test('dashboard: shows the frame before the first event', () => {
   matchesStored('preparing-80x24', inkFrame(contextAfter([]), 80, 24));
+});
+
+test('dashboard: shows the frame before the first step', () => {
+  matchesStored('started-80x24', inkFrame(contextAfter(recording.slice(0, 1)), 80, 24));
+});
+
+test('dashboard: shows a run of another process, which asks nothing', () => {
+  const events = early.flatMap(({ at, event }) => {
+    if (event.type === 'samples') return [];
+    return [{ at, event: event.type === 'start' ? { ...event, samplePrompts: 0 } : event }];
+  });
+  matchesStored('watched-80x24', inkFrame(contextAfter(events, { isWatching: true, live: [] }), 80, 24));
+});
+
+test('dashboard: shows a loss that is not a number', () => {
+  const events = recording.slice(0, 320).map(({ at, event }) => {
+    if (event.type !== 'step' || event.step < 300) return { at, event };
+    return { at, event: { ...event, loss: Number.NaN, gradNorm: Number.POSITIVE_INFINITY } };
+  });
+  matchesStored('diverging-80x24', inkFrame(contextAfter(events), 80, 24));
+});
+
+test('dashboard: leaves nothing of a frame to the layout of Ink', () => {
+  const { frames } = render(<Rows rows={['a', 'b']} onKey={noKey} onUnmount={noKey} />);
+  assert.deepEqual(frames, ['', 'a\nb']);
 });
 
 test('dashboard: shows the frame after the end', () => {

@@ -149,6 +149,28 @@ test('summary: a stopped run says how it goes on, a diverged one what to change'
   assert.match(lines.at(-2) ?? '', /--set training\.lr=/);
 });
 
+test('summary: a run that was stopped before anything was saved is begun again, in its folder', () => {
+  const end: TrainEvent = {
+    type: 'end',
+    reason: 'stopped',
+    step: 0,
+    trainLoss: null,
+    bestEvalLoss: null,
+    lastEvalLoss: null,
+    elapsedMs: 0,
+    medianStepMs: null,
+    tokensPerSec: null,
+  };
+  const start = { ...START, saveDir: 'runs/my run' };
+  const summary = (startStep: number) =>
+    formatSummary(viewAfter([{ ...start, startStep }, end].map((event) => ({ at: 0, event }))), { hasWarnings: false });
+  assert.equal(
+    summary(0),
+    'Stopped after step 0 of 2,000\n  time     0:00\n  next     npx gpt-loom train --save-dir "runs/my run"\n',
+  );
+  assert.match(summary(7), /next {5}npx gpt-loom train --resume --save-dir "runs\/my run"/);
+});
+
 test('summary: what it proposes can be pasted into a shell', () => {
   const events = record({ steps: 220, hasEnd: true }).map(({ at, event }) => {
     if (event.type === 'checkpoint') return { at, event: { ...event, path: 'my runs/best' } };
