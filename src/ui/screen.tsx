@@ -18,6 +18,9 @@ export interface RowsProps {
 /** Every so many frames all rows are written, in case something else wrote on the screen. */
 const FULL_FRAME_EVERY = 20;
 
+/** What Ink writes when it ends where the environment has CI: the nothing that it laid out, as a line. */
+const LAST_NOTHING = '\n';
+
 export interface ScreenOptions extends Pick<RowsProps, 'onKey'> {
   readonly stdin: ReadStream;
   readonly terminal: Terminal;
@@ -73,7 +76,7 @@ export class Screen {
   #inkOutput(): NodeJS.WriteStream {
     const { terminal } = this.#options;
     const write = (text: string) => {
-      if (text === '') return;
+      if (text === '' || text === LAST_NOTHING) return;
       const texts = text.split('\n');
       terminal.draw(this.#places.map((at, i) => ({ at, text: texts[i] })));
     };
