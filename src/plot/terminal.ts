@@ -6,7 +6,7 @@ import { formatCount, formatDuration, formatLoss, NOTHING } from '../ui/format.j
 import { composeLine } from '../ui/line.js';
 import type { Paint } from '../ui/paint.js';
 import type { SeriesPoint } from '../ui/series.js';
-import { clean, padEnd, padStart, truncate, widthOf } from '../ui/text.js';
+import { clean, padEnd, padStart, truncate, truncateStart, widthOf } from '../ui/text.js';
 import type { RunCurves } from './curves.js';
 import { LABELS, type Labels, type Language } from './labels.js';
 
@@ -81,24 +81,32 @@ function resample(points: readonly SeriesPoint[], columns: number): number[] {
 interface Column {
   readonly title: string;
   readonly cells: readonly string[];
+  /** Who stays when there is no room. */
+  readonly keep: number;
 }
+
+/** Of a run's name, before a column has to go. */
+const LEAST_NAME = 12;
 
 function table(runs: readonly RunCurves[], labels: Labels, { width, paint }: TerminalOptions): string[] {
   const figures = runs.map((run) => run.figures);
-  const columns: Column[] = [
-    { title: labels.step, cells: figures.map((f) => formatCount(f.lastStep)) },
-    { title: labels.shortLoss, cells: figures.map((f) => formatLoss(f.smoothedLoss)) },
-    { title: labels.bestEvaluation, cells: figures.map((f) => formatLoss(f.bestEvalLoss)) },
-    { title: labels.at, cells: figures.map((f) => (f.bestStep === null ? NOTHING : formatCount(f.bestStep))) },
-    { title: labels.rate, cells: figures.map((f) => formatCount(f.tokensPerSec)) },
-    { title: labels.time, cells: figures.map((f) => formatDuration(f.stepMs + f.evalMs)) },
+  const all: Column[] = [
+    { title: labels.step, cells: figures.map((f) => formatCount(f.lastStep)), keep: 5 },
+    { title: labels.shortLoss, cells: figures.map((f) => formatLoss(f.smoothedLoss)), keep: 4 },
+    { title: labels.bestEvaluation, cells: figures.map((f) => formatLoss(f.bestEvalLoss)), keep: 6 },
+    { title: labels.at, cells: figures.map((f) => (f.bestStep === null ? NOTHING : formatCount(f.bestStep))), keep: 1 },
+    { title: labels.rate, cells: figures.map((f) => formatCount(f.tokensPerSec)), keep: 3 },
+    { title: labels.time, cells: figures.map((f) => formatDuration(f.stepMs + f.evalMs)), keep: 2 },
   ];
-  const widths = columns.map(({ title, cells }) => Math.max(...[title, ...cells].map(widthOf)));
+  const longestName = Math.max(...runs.map(({ name }) => widthOf(clean(name))));
+  const columns = columnsBeside(Math.min(longestName, LEAST_NAME), all, width);
+  const widths = columns.map(widthOfColumn);
   const room = width - widths.reduce((sum, w) => sum + w + 2, 0);
-  const nameWidth = Math.min(Math.max(8, room), Math.max(...runs.map(({ name }) => widthOf(clean(name)))));
+  const nameWidth = Math.min(Math.max(1, room), longestName);
   const row = (name: string, cellOf: (column: Column) => string) =>
     truncate(
-      padEnd(name, nameWidth) + columns.map((column, i) => `  ${padStart(cellOf(column), widths[i])}`).join(''),
+      padEnd(truncateStart(name, nameWidth), nameWidth) +
+        columns.map((column, i) => `  ${padStart(cellOf(column), widths[i])}`).join(''),
       width,
     );
   return [
@@ -108,4 +116,19 @@ function table(runs: readonly RunCurves[], labels: Labels, { width, paint }: Ter
     ),
     ...runs.map(({ name }, i) => row(clean(name), ({ cells }) => cells[i])),
   ];
+}
+
+/** The columns that fit beside a name of this width; at least one. */
+function columnsBeside(nameWidth: number, all: readonly Column[], width: number): Column[] {
+  let kept = [...all];
+  const used = () => kept.reduce((sum, column) => sum + 2 + widthOfColumn(column), nameWidth);
+  while (kept.length > 1 && used() > width) {
+    const least = kept.reduce((a, b) => (b.keep < a.keep ? b : a));
+    kept = kept.filter((column) => column !== least);
+  }
+  return kept;
+}
+
+function widthOfColumn({ title, cells }: Column): number {
+  return Math.max(...[title, ...cells].map(widthOf));
 }

@@ -13,6 +13,9 @@ export interface StartEvent {
   readonly microBatches: number;
   readonly maxSteps: number;
   readonly warmupSteps: number;
+  /** Learning rate at the end of the warm-up and at the last step; null in records of older versions. */
+  readonly peakLr: number | null;
+  readonly minLr: number | null;
   readonly evalInterval: number;
   readonly stepsPerEpoch: number;
   /** Last finished step of the run that is resumed; 0 for a fresh run. */
@@ -21,6 +24,8 @@ export interface StartEvent {
   readonly trainDistinct: number;
   readonly truncated: number;
   readonly valSamples: number;
+  /** Questions whose answers follow the evaluations; null in records of older versions. */
+  readonly samplePrompts: number | null;
   readonly bestEvalLoss: number | null;
   /** Measured on this machine, of the cores that the workers have at the start; null where it isn't measured. */
   readonly peakGflops: number | null;
@@ -76,10 +81,19 @@ export interface EvaluationEvent {
 }
 
 /** Greedy answers of the present model to a few validation prompts. */
+/** Greedy answers of the model, the newest there is to each question. */
 export interface SamplesEvent {
   readonly type: 'samples';
   readonly step: number;
-  readonly items: readonly { readonly prompt: string; readonly answer: string; readonly expected: string }[];
+  readonly items: readonly SampleAnswer[];
+}
+
+export interface SampleAnswer {
+  readonly prompt: string;
+  readonly answer: string;
+  readonly expected: string;
+  /** When the model said so. */
+  readonly step: number;
 }
 
 export interface CheckpointEvent {

@@ -43,6 +43,8 @@ function runRecord(event: StartEvent): RunRecord {
     micro_batches: event.microBatches,
     max_steps: event.maxSteps,
     warmup_steps: event.warmupSteps,
+    peak_lr: event.peakLr,
+    min_lr: event.minLr,
     eval_interval: event.evalInterval,
     steps_per_epoch: event.stepsPerEpoch,
     start_step: event.startStep,
@@ -50,6 +52,7 @@ function runRecord(event: StartEvent): RunRecord {
     train_distinct: event.trainDistinct,
     truncated: event.truncated,
     val_samples: event.valSamples,
+    sample_prompts: event.samplePrompts,
     best_eval_loss: event.bestEvalLoss,
     peak_gflops: event.peakGflops,
   };

@@ -5,7 +5,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { z } from 'zod';
 import { DataError } from '../errors.js';
-import type { EndEvent, StartEvent, StepEvent, TrainEvent } from './events.js';
+import type { EndEvent, SamplesEvent, StartEvent, StepEvent, TrainEvent } from './events.js';
 import { METRICS_FILE, METRICS_FORMAT } from './metrics-lines.js';
 
 const NUMBER = z.union([z.number(), z.enum(['NaN', 'Infinity', '-Infinity'])]).transform(Number);
@@ -23,6 +23,8 @@ const RUN = z.object({
   micro_batches: COUNT,
   max_steps: COUNT,
   warmup_steps: COUNT,
+  peak_lr: z.number().nullable().default(null),
+  min_lr: z.number().nullable().default(null),
   eval_interval: COUNT,
   steps_per_epoch: z.number(),
   start_step: COUNT,
@@ -30,6 +32,7 @@ const RUN = z.object({
   train_distinct: COUNT,
   truncated: COUNT,
   val_samples: COUNT,
+  sample_prompts: COUNT.nullable().default(null),
   best_eval_loss: z.number().nullable(),
   peak_gflops: z.number().nullable(),
 });
@@ -73,7 +76,9 @@ const END = z.object({
 
 const STEP_OF = z.object({ step: COUNT });
 const EVALUATION = z.object({ step: COUNT, eval_loss: NUMBER, eval_ms: MS });
-const SAMPLES = z.array(z.object({ prompt: z.string(), answer: z.string(), expected: z.string() }));
+const SAMPLES = z.array(
+  z.object({ prompt: z.string(), answer: z.string(), expected: z.string(), step: COUNT.optional() }),
+);
 const CHECKPOINT = z.object({ kind: z.enum(['last', 'best', 'quantized']), path: z.string(), write_ms: z.number() });
 const NOTICE = z.object({ level: z.enum(['info', 'warning']), message: z.string() });
 
@@ -110,7 +115,7 @@ export class MetricsReader {
     if ('loss' in record) return this.stepFrom(STEP.parse(record));
     if ('eval_loss' in record) return this.evaluationFrom(EVALUATION.parse(record));
     const stepOf = () => STEP_OF.parse(record).step;
-    if ('samples' in record) return { type: 'samples', step: stepOf(), items: SAMPLES.parse(record.samples) };
+    if ('samples' in record) return samplesFrom(stepOf(), SAMPLES.parse(record.samples));
     if ('checkpoint' in record) {
       const { kind, path, write_ms: writeMs } = CHECKPOINT.parse(record.checkpoint);
       return { type: 'checkpoint', kind, step: stepOf(), path, writeMs };
@@ -203,6 +208,8 @@ function startFrom(run: z.output<typeof RUN>): StartEvent {
     microBatches: run.micro_batches,
     maxSteps: run.max_steps,
     warmupSteps: run.warmup_steps,
+    peakLr: run.peak_lr,
+    minLr: run.min_lr,
     evalInterval: run.eval_interval,
     stepsPerEpoch: run.steps_per_epoch,
     startStep: run.start_step,
@@ -210,6 +217,7 @@ function startFrom(run: z.output<typeof RUN>): StartEvent {
     trainDistinct: run.train_distinct,
     truncated: run.truncated,
     valSamples: run.val_samples,
+    samplePrompts: run.sample_prompts,
     bestEvalLoss: run.best_eval_loss,
     peakGflops: run.peak_gflops,
   };
@@ -238,6 +246,11 @@ function stepFrom(record: z.output<typeof STEP>, elapsedMs: number): StepEvent {
     },
     workers: workers.map(({ micro_batches: microBatches, ...worker }) => ({ ...worker, microBatches })),
   };
+}
+
+/** Older versions asked all questions each time, and wrote no step for each. */
+function samplesFrom(step: number, items: z.output<typeof SAMPLES>): SamplesEvent {
+  return { type: 'samples', step, items: items.map((item) => ({ ...item, step: item.step ?? step })) };
 }
 
 function endFrom(step: number, end: z.output<typeof END>): EndEvent {

@@ -13,12 +13,12 @@ import type { TrainInputs } from './inputs.js';
 import type { Progress } from './progress.js';
 
 export function startEvent(
-  { config, selection, train, validation, workers, corePeakGflops }: TrainInputs,
+  { config, selection, train, validation, workers, samplePrompts, corePeakGflops }: TrainInputs,
   shape: ModelShape,
   parameterCount: number,
   progress: Progress,
 ): StartEvent {
-  const { batchSize, microBatch, maxSteps, warmupSteps, evalInterval, saveDir } = config.training;
+  const { batchSize, microBatch, maxSteps, warmupSteps, lr, minLr, evalInterval, saveDir } = config.training;
   return {
     type: 'start',
     shape,
@@ -30,6 +30,8 @@ export function startEvent(
     microBatches: batchSize / microBatch,
     maxSteps,
     warmupSteps,
+    peakLr: lr,
+    minLr,
     evalInterval,
     stepsPerEpoch: train.count / batchSize,
     startStep: progress.step,
@@ -37,6 +39,7 @@ export function startEvent(
     trainDistinct: train.distinctCount,
     truncated: train.truncated,
     valSamples: validation.count,
+    samplePrompts,
     bestEvalLoss: progress.bestEvalLoss,
     peakGflops: corePeakGflops === null ? null : corePeakGflops * Math.min(workers, physicalCores()),
   };

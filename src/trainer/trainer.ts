@@ -2,7 +2,6 @@
 // The run advances only while somebody takes its events.
 
 import { lockFolder } from '../checkpoint/run-lock.js';
-import type { Row } from '../data/jsonl.js';
 import { createDataOrder, type DataOrder } from '../data/order.js';
 import type { InferenceEngine } from '../engine/engine.js';
 import { createLiveInference } from '../engine/select.js';
@@ -18,7 +17,7 @@ import { createProgress, fingerprintsOf, recordStep, resumeProgress } from './pr
 import { Recovery } from './recovery.js';
 import { endEvent, startEvent, stepEvent } from './report.js';
 import { RunCheckpoints } from './run-checkpoints.js';
-import { answer, answerSamples, chooseSamples } from './samples.js';
+import { answer, chooseSamples, SampleQuestions } from './samples.js';
 import { loadStart } from './start-state.js';
 
 export type { TrainInputs } from './inputs.js';
@@ -75,7 +74,7 @@ class Run {
   private readonly recovery: Recovery;
   private readonly order: DataOrder;
   private readonly inference: InferenceEngine;
-  private readonly samples: readonly Row[];
+  private readonly samples: SampleQuestions;
   /** Events that happened beside the loop, e.g. a checkpoint that has reached the disk. */
   private readonly aside: TrainEvent[] = [];
 
@@ -124,14 +123,20 @@ class Run {
       weights: arena.weights,
       packed: arena.packed,
     });
-    this.samples = chooseSamples(inputs.validationRows, inputs.samplePrompts, tokenizer, seqLen);
+    const sampleRows = chooseSamples(inputs.validationRows, inputs.samplePrompts, tokenizer, seqLen);
+    this.samples = new SampleQuestions(sampleRows, this.inference, tokenizer);
     control.activities = () => this.coordinator.activities();
   }
 
   async *events(): AsyncGenerator<TrainEvent, void> {
     try {
       await this.prepare();
-      yield startEvent(this.inputs, this.shape, this.table.count, this.progress);
+      yield startEvent(
+        { ...this.inputs, samplePrompts: this.samples.count },
+        this.shape,
+        this.table.count,
+        this.progress,
+      );
       const { notice } = this.inputs.selection;
       if (notice !== null) yield this.notice(notice, 'warning');
       yield* this.drain();
@@ -218,7 +223,8 @@ class Run {
     return step > 0 && (step % evalInterval === 0 || step === maxSteps) && lastEvaluation?.step !== step;
   }
 
-  private async *evaluate(): AsyncGenerator<TrainEvent, void> {
+  /** `isWanted`: asked for by somebody, who sees all answers. */
+  private async *evaluate(isWanted = false): AsyncGenerator<TrainEvent, void> {
     const { progress } = this;
     const { step } = progress;
     if (progress.lastEvaluation?.step === step) return;
@@ -237,9 +243,9 @@ class Run {
       progress.evaluationsWithoutImprovement++;
     }
     yield { type: 'evaluation', step, evalLoss, bestEvalLoss: progress.bestEvalLoss ?? evalLoss, isBest, evalMs };
-    if (this.samples.length > 0) {
-      const items = await answerSamples(this.samples, this.inference, this.inputs.tokenizer);
-      yield { type: 'samples', step, items };
+    if (this.samples.count > 0) {
+      const isComplete = isWanted || step === this.inputs.config.training.maxSteps;
+      yield await this.samples.ask({ step, elapsedMs: progress.elapsedMs, isComplete });
     }
   }
 
@@ -255,7 +261,7 @@ class Run {
         await this.coordinator.resize(workers);
         yield this.notice(`${workers} workers from step ${this.progress.step + 1} on`);
       }
-      if (this.control.take('evaluateRequested')) yield* this.evaluate();
+      if (this.control.take('evaluateRequested')) yield* this.evaluate(true);
       if (this.control.take('saveRequested')) await this.checkpoints.saveLast();
       yield* this.drain();
     } while (this.control.isPaused && !this.control.stopRequested);

@@ -50,15 +50,20 @@ interface Entry {
   turnMs: number;
 }
 
-/** Measures until the budget is spent, or every setting left has been measured often enough. Closes what it opened. */
+/** Measures until the budget is spent (one setting in any case), or every setting left has been measured often enough. Closes what it opened. */
 export async function measureRounds(options: RoundsOptions): Promise<Measurement[]> {
   const { grid, budgetMs, now, isCancelled } = options;
   const started = now();
   const entries: Entry[] = firstSettings(grid).map(newEntry);
   const elapsed = () => now() - started;
-  /** Whether a turn that takes as long as the last one ends in time; unknown ones are tried while there is a quarter left. */
-  const hasTimeFor = (entry: Entry) =>
-    entry.turnMs > 0 ? elapsed() + entry.turnMs <= budgetMs : elapsed() <= budgetMs * 0.75;
+  /**
+   * Whether a turn that takes as long as the last one ends in time; unknown ones are tried while there is a quarter left. The
+   * very first has its turn in any case: one figure is more than none.
+   */
+  const hasTimeFor = (entry: Entry) => {
+    if (entries.every(({ turnMs }) => turnMs === 0)) return true;
+    return entry.turnMs > 0 ? elapsed() + entry.turnMs <= budgetMs : elapsed() <= budgetMs * 0.75;
+  };
   const report = (round: number, current: Setting | null) =>
     options.onProgress({ round, elapsedMs: elapsed(), current, measurements: toMeasurements(entries) });
 

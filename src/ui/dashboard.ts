@@ -55,6 +55,7 @@ class LiveDashboard implements Dashboard {
   readonly #screen: Screen;
   readonly #frameTimer: NodeJS.Timeout;
   #keyTimer: NodeJS.Timeout | undefined;
+  #isKeyWaiting = false;
   #view = createViewState();
   #ui = createUiState();
   /** What a frozen view shows. */
@@ -141,9 +142,20 @@ class LiveDashboard implements Dashboard {
       this.#ui = ui;
       if (command !== null) this.#execute(command);
     }
-    this.#keyTimer ??= setTimeout(() => {
+    this.#answerKeys();
+  }
+
+  /** At once, or where the last key was answered only just now, a moment later together with those that follow. */
+  #answerKeys(): void {
+    if (this.#keyTimer !== undefined) {
+      this.#isKeyWaiting = true;
+      return;
+    }
+    this.#update();
+    this.#keyTimer = setTimeout(() => {
       this.#keyTimer = undefined;
-      this.#update();
+      if (this.#isKeyWaiting) this.#answerKeys();
+      this.#isKeyWaiting = false;
     }, LEAST_FRAME_MS);
   }
 

@@ -1,5 +1,6 @@
 // Numbers derived from the view: rates, shares, the time that is left. Null where there is nothing to tell yet.
 
+import type { StartEvent } from '../trainer/events.js';
 import type { Range } from './charts/scale.js';
 import { perSecond } from './rates.js';
 import type { ViewState } from './state.js';
@@ -20,6 +21,12 @@ export function shareOfPeak(flops: number, ms: number, peakGflops: number | null
   return flops / ms / 1e6 / peakGflops;
 }
 
+/** Whether there are answers of the model, or will be. */
+export function hasSamples({ start, samples, lastEvaluation }: ViewState): boolean {
+  if (samples !== null || start === null) return true;
+  return start.samplePrompts === null ? lastEvaluation === null : start.samplePrompts > 0;
+}
+
 /** The last finished step. */
 export function currentStep(view: ViewState): number {
   return view.lastStep?.step ?? view.start?.startStep ?? 0;
@@ -31,15 +38,15 @@ export function progress(view: ViewState): number {
   return total > 0 ? Math.min(1, currentStep(view) / total) : 0;
 }
 
-/** Milliseconds until the last step, evaluations included, at the present speed. */
+/** Milliseconds until the last step, evaluations included, at the speed of the last half minute or so. */
 export function remainingMs(view: ViewState): number | null {
-  const { start, rates, totals } = view;
-  if (start === null || rates.steps === 0) return null;
+  const { start, pace, totals } = view;
+  if (start === null || pace.steps === 0) return null;
   const step = currentStep(view);
   const interval = Math.max(1, start.evalInterval);
   const evaluations = Math.floor(start.maxSteps / interval) - Math.floor(step / interval);
   const evalMs = totals.evaluations > 0 ? totals.evalMs / totals.evaluations : 0;
-  return Math.max(0, start.maxSteps - step) * (rates.ms / rates.steps) + Math.max(0, evaluations) * evalMs;
+  return Math.max(0, start.maxSteps - step) * (pace.ms / pace.steps) + Math.max(0, evaluations) * evalMs;
 }
 
 export interface PhaseShare {
@@ -76,11 +83,14 @@ export function stepMsNow(view: ViewState): number | null {
   return view.rates.steps > 0 ? view.rates.ms / view.rates.steps : null;
 }
 
-/** Linear warm-up to 1, then a cosine to 0: the shape of the learning rate, at a step. */
-export function scheduleShape(step: number, warmupSteps: number, maxSteps: number): number {
+type Schedule = Pick<StartEvent, 'warmupSteps' | 'maxSteps' | 'peakLr' | 'minLr'>;
+
+/** The learning rate of a step as a share of its peak: linear warm-up to 1, then half a cosine to the lowest rate. */
+export function scheduleShare({ warmupSteps, maxSteps, peakLr, minLr }: Schedule, step: number): number {
   if (step < warmupSteps) return step / warmupSteps;
+  const least = peakLr !== null && minLr !== null && peakLr > 0 ? minLr / peakLr : 0;
   const share = (step - warmupSteps) / Math.max(1, maxSteps - warmupSteps);
-  return (1 + Math.cos(Math.PI * Math.min(1, share))) / 2;
+  return least + ((1 - least) * (1 + Math.cos(Math.PI * Math.min(1, share)))) / 2;
 }
 
 /**

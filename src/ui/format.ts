@@ -21,7 +21,7 @@ export function formatShort(value: number): string {
 /** A loss in nats: six columns up to 99, four decimals where they say something. */
 export function formatLoss(value: number | null): string {
   if (value === null) return NOTHING;
-  if (!Number.isFinite(value)) return String(value);
+  if (!Number.isFinite(value)) return notFinite(value);
   const size = Math.abs(value);
   if (size >= 100) return value.toFixed(1);
   if (size >= 10) return value.toFixed(3);
@@ -30,7 +30,7 @@ export function formatLoss(value: number | null): string {
 
 /** A gradient norm: five columns up to 999. */
 export function formatNorm(value: number): string {
-  if (!Number.isFinite(value)) return String(value);
+  if (!Number.isFinite(value)) return notFinite(value);
   if (value >= 1000) return formatCount(value);
   if (value >= 100) return value.toFixed(1);
   if (value >= 10) return value.toFixed(2);
@@ -70,6 +70,10 @@ export function formatPercent(share: number): string {
 /** `1 worker`, `2 workers`, `4 micro-batches` */
 export function formatCounted(count: number, noun: string, plural = 's'): string {
   return `${formatCount(count)} ${noun}${count === 1 ? '' : plural}`;
+}
+
+function notFinite(value: number): string {
+  return String(value).replace('Infinity', 'inf');
 }
 
 function twoDigits(value: number): string {

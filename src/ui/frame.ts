@@ -1,5 +1,6 @@
 // The text of a whole frame: every panel drawn into its cell, and the cells put side by side. Pure.
 
+import { hasSamples } from './figures.js';
 import { type Cell, chooseLayout, type PanelName } from './layout.js';
 import { askPanel } from './panels/ask.js';
 import { eventsPanel } from './panels/events.js';
@@ -31,7 +32,7 @@ const PANELS: Readonly<Record<PanelName, Panel>> = {
 /** The rows from top to bottom, each exactly `columns` wide; at most one less than the terminal has. */
 export function buildFrame(context: PanelContext, size: { columns: number; rows: number }): string[] {
   const workers = context.view.lastStep?.workers.length ?? context.view.start?.workers ?? 1;
-  const bands = chooseLayout({ ...size, workers, ui: context.ui });
+  const bands = chooseLayout({ ...size, workers, hasSamples: hasSamples(context.view), ui: context.ui });
   if (bands === null) return [oneLine(context, size.columns)];
   return bands.flatMap((band) => {
     const columns = band.columns.map((cells) => cells.flatMap((cell) => drawCell(cell, context)));

@@ -35,6 +35,8 @@ export interface LayoutInput {
   readonly columns: number;
   readonly rows: number;
   readonly workers: number;
+  /** False where nothing is asked of the model: others get the room of its answers. */
+  readonly hasSamples: boolean;
   readonly ui: Pick<UiState, 'enlarged' | 'isHelpOpen' | 'ask'>;
 }
 
@@ -77,7 +79,8 @@ function middle(input: LayoutInput, height: number, isNarrow: boolean): Band[] {
   if (ui.enlarged === 'workers') return enlargedWorkers(input, height, border);
   if (ui.enlarged !== null) return [single(ui.enlarged, columns, height, border)];
   if (isNarrow) return narrowBody(input, height);
-  return columns >= THREE.columns && rows >= THREE.rows ? threeColumns(input, height) : twoColumns(input, height);
+  const isWide = columns >= THREE.columns && rows >= THREE.rows && input.hasSamples;
+  return isWide ? threeColumns(input, height) : twoColumns(input, height);
 }
 
 function wideTop(columns: number): Band[] {
@@ -93,6 +96,11 @@ function twoColumns(input: LayoutInput, height: number): Band[] {
   const { columns } = input;
   const right = clamp(Math.round(columns * 0.45), 34, 84);
   if (height < 14) return [loss(input, height - 1, right), single('events', columns, 1)];
+  if (!input.hasSamples) {
+    const events = height < 18 ? 1 : clamp(Math.round(height * 0.2), 4, 10);
+    const last = single('events', columns, events, events > 1 ? 'box' : 'none');
+    return [loss(input, height - events, right), last];
+  }
   if (height < 26 || columns < 100) {
     const [samples, events] = height < 18 ? [5, 1] : height < 22 ? [6, 1] : [8, 3];
     return [
@@ -114,24 +122,25 @@ function loss(input: LayoutInput, height: number, right: number): Band {
   };
 }
 
-/** Curves at the left, workers and events in the middle, the answers in full at the right. */
+/** The loss at the left, the workers in the middle, the answers in full and what happened at the right. */
 function threeColumns(input: LayoutInput, height: number): Band[] {
   const left = Math.round(input.columns * 0.42);
   const middleWidth = Math.round(input.columns * 0.29);
-  const throughput = clamp(Math.round(height * 0.3), 8, 16);
+  const right = input.columns - left - middleWidth;
   const workers = Math.min(input.workers + 4, height - STEP_TIME_HEIGHT - 8);
-  const events = height - workers - STEP_TIME_HEIGHT;
+  const throughput = height - workers - STEP_TIME_HEIGHT;
+  const samples = clamp(Math.round(height * 0.6), 16, 30);
   return [
     {
       height,
       columns: [
-        [box('loss', left, height - throughput), box('throughput', left, throughput)],
+        [box('loss', left, height)],
         [
           box('workers', middleWidth, workers),
           box('stepTime', middleWidth, STEP_TIME_HEIGHT),
-          box('events', middleWidth, events),
+          box('throughput', middleWidth, throughput),
         ],
-        [box('samples', input.columns - left - middleWidth, height)],
+        [box('samples', right, samples), box('events', right, height - samples)],
       ],
     },
   ];
@@ -159,12 +168,13 @@ function enlargedWorkers(input: LayoutInput, height: number, border: Cell['borde
 }
 
 /** One below the other; the taller the terminal, the more of them. */
-function narrowBody({ columns, workers }: LayoutInput, height: number): Band[] {
+function narrowBody(input: LayoutInput, height: number): Band[] {
+  const { columns, workers } = input;
   const border = height >= 14 ? 'rule' : 'none';
   const rule = border === 'rule' ? 1 : 0;
   const parts: [PanelName, number][] = [['workers', (height >= 18 ? Math.min(workers, 8) + 2 : 2) + rule]];
   if (height >= 22) parts.push(['stepTime', (height >= 36 ? 7 : 3) + rule]);
-  if (height >= 28) parts.push(['samples', (height >= 40 ? 9 : 6) + rule]);
+  if (height >= 28 && input.hasSamples) parts.push(['samples', (height >= 40 ? 9 : 6) + rule]);
   parts.push(['events', (height >= 18 ? 3 : 1) + rule]);
   const used = parts.reduce((sum, [, rows]) => sum + rows, 0);
   return [

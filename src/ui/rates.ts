@@ -26,6 +26,8 @@ export interface WorkerRow {
 
 /** After this much training time a step counts 1/e of a new one. */
 const TAU_MS = 2000;
+/** The same for the pace: a step that takes long now hardly moves the time that is left. */
+const PACE_TAU_MS = 15_000;
 /** A sparkline gets a value this often, and keeps this many. */
 export const SAMPLE_MS = 1000;
 const HISTORY_LENGTH = 60;
@@ -54,6 +56,11 @@ export function addToRates(rates: Rates, step: StepEvent): Rates {
       wait: rates.phases.wait * keep + phases.wait,
     },
   };
+}
+
+export function addToPace({ ms, steps }: Pick<Rates, 'ms' | 'steps'>, stepMs: number): Pick<Rates, 'ms' | 'steps'> {
+  const keep = decay(stepMs, PACE_TAU_MS);
+  return { ms: ms * keep + stepMs, steps: steps * keep + 1 };
 }
 
 /** One row for each worker of the step; a worker that is gone loses its row. */
@@ -89,10 +96,11 @@ function addFigures(row: WorkerRow, figures: WorkerFigures, stepMs: number): Wor
   };
 }
 
-function emptyRow(rank: number): WorkerRow {
+/** Of a worker that hasn't done anything yet. */
+export function emptyRow(rank: number): WorkerRow {
   return { rank, ms: 0, tokens: 0, busyMs: 0, waitMs: 0, done: 0, history: [] };
 }
 
-function decay(stepMs: number): number {
-  return Math.exp(-stepMs / TAU_MS);
+function decay(stepMs: number, tauMs = TAU_MS): number {
+  return Math.exp(-stepMs / tauMs);
 }

@@ -2,15 +2,14 @@
 
 import { EventEmitter } from 'node:events';
 import type { ReadStream } from 'node:tty';
-import { type Instance, render, Transform, useInput } from 'ink';
-import { useLayoutEffect } from 'react';
+import { type Instance, type Key, render, useInput, useStdout } from 'ink';
+import { useCallback, useLayoutEffect } from 'react';
 import type { KeyPress } from './keys.js';
 import type { Terminal } from './terminal.js';
 
 export interface RowsProps {
-  /** Each exactly `columns` wide. */
+  /** None empty. */
   readonly rows: readonly string[];
-  readonly columns: number;
   readonly onKey: (key: KeyPress) => void;
   /** Called when Ink takes the tree down, whatever the cause: end of the run, a signal, an error. */
   readonly onUnmount: () => void;
@@ -19,6 +18,9 @@ export interface RowsProps {
 /** Every so many frames all rows are written, in case something else wrote on the screen. */
 const FULL_FRAME_EVERY = 20;
 
+/** What Ink writes when it ends where the environment has CI: the nothing that it laid out, as a line. */
+const LAST_NOTHING = '\n';
+
 export interface ScreenOptions extends Pick<RowsProps, 'onKey'> {
   readonly stdin: ReadStream;
   readonly terminal: Terminal;
@@ -26,12 +28,12 @@ export interface ScreenOptions extends Pick<RowsProps, 'onKey'> {
   readonly onError: (error: unknown) => void;
 }
 
-/** The screen of the dashboard. Ink gets only the rows that have changed: it takes each into characters, which costs. */
+/** The screen of the dashboard. Only the rows that have changed are written. */
 export class Screen {
   readonly #options: ScreenOptions;
   #ink: Instance | null = null;
   #shown: readonly string[] = [];
-  /** Where the rows that Ink has belong, counted from the top. */
+  /** Where the rows that Ink is given belong, counted from the top. */
   #places: readonly number[] = [];
   #frames = 0;
 
@@ -58,25 +60,25 @@ export class Screen {
   }
 
   #render(rows: readonly string[]): void {
-    const { terminal, stdin, onKey, onError } = this.#options;
-    const { columns } = terminal.size;
-    const tree = <Rows rows={rows} columns={columns} onKey={onKey} onUnmount={this.#onUnmount} />;
+    const { stdin, onKey, onError } = this.#options;
+    const tree = <Rows rows={rows} onKey={onKey} onUnmount={this.#onUnmount} />;
     if (this.#ink !== null) {
       this.#ink.rerender(tree);
       return;
     }
     const stdout = this.#inkOutput();
-    // `debug` makes Ink write each frame at once and without moving the cursor: where a row goes is ours to say.
+    // `debug` makes Ink write at once and without moving the cursor: where a row goes is ours to say.
     this.#ink = render(tree, { stdout, stdin, debug: true, exitOnCtrlC: false, patchConsole: false });
     this.#ink.waitUntilExit().catch(onError);
   }
 
-  /** What Ink takes for its terminal. As it isn't a TTY, Ink writes nothing but frames. */
+  /** What Ink takes for its terminal. As it isn't a TTY, Ink writes nothing but rows, and the nothing that it laid out. */
   #inkOutput(): NodeJS.WriteStream {
     const { terminal } = this.#options;
-    const write = (frame: string) => {
-      const texts = frame.split('\n');
-      terminal.draw(this.#places.map((at, i) => ({ at, text: texts[i] ?? '' })));
+    const write = (text: string) => {
+      if (text === '' || text === LAST_NOTHING) return;
+      const texts = text.split('\n');
+      terminal.draw(this.#places.map((at, i) => ({ at, text: texts[i] })));
     };
     const output = Object.assign(new EventEmitter(), { isTTY: false, write });
     Object.defineProperty(output, 'columns', { get: () => terminal.size.columns });
@@ -87,20 +89,24 @@ export class Screen {
 }
 
 /**
- * Ink keeps every text that it has ever measured, so text that changes would be a leak: it measures an unchanging blank
- * of the same size instead, and gets the rows at output.
+ * The rows go straight to Ink's output, and nothing into its layout: that takes each row apart into characters, six times
+ * what it costs to make the row, and keeps every text it has seen.
  */
-export function Rows({ rows, columns, onKey, onUnmount }: RowsProps) {
-  useInput((input, key) =>
-    onKey({
-      input,
-      ctrl: key.ctrl,
-      escape: key.escape,
-      return: key.return,
-      erase: key.backspace || key.delete,
-    }),
+export function Rows({ rows, onKey, onUnmount }: RowsProps) {
+  const handle = useCallback(
+    (input: string, key: Key) =>
+      onKey({
+        input,
+        ctrl: key.ctrl,
+        escape: key.escape,
+        return: key.return,
+        erase: key.backspace || key.delete,
+      }),
+    [onKey],
   );
+  useInput(handle);
+  const { write } = useStdout();
+  useLayoutEffect(() => write(rows.join('\n')), [rows, write]);
   useLayoutEffect(() => onUnmount, [onUnmount]);
-  const blank = new Array<string>(rows.length).fill('x'.repeat(columns)).join('\n');
-  return <Transform transform={(_blank, i) => rows[i]}>{blank}</Transform>;
+  return null;
 }

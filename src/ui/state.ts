@@ -12,6 +12,7 @@ import type {
 } from '../trainer/events.js';
 import { formatCount, formatLoss, formatMs } from './format.js';
 import {
+  addToPace,
   addToRates,
   addToWorkers,
   appendBounded,
@@ -44,6 +45,8 @@ export interface ViewState {
   readonly evalLoss: Series;
   readonly throughput: Series;
   readonly rates: Rates;
+  /** Step time and steps over a longer while: what the time that is left is reckoned by. */
+  readonly pace: Pick<Rates, 'ms' | 'steps'>;
   readonly workers: readonly WorkerRow[];
   /** Since the start of this process. */
   readonly totals: Totals;
@@ -87,6 +90,7 @@ export function createViewState(): ViewState {
     evalLoss: EMPTY_SERIES,
     throughput: EMPTY_SERIES,
     rates: NO_RATES,
+    pace: NO_RATES,
     workers: [],
     totals: { steps: 0, tokens: 0, stepMs: 0, flops: 0, evaluations: 0, evalMs: 0, sinceSampleMs: 0, smoothing: 0 },
     lastEvaluation: null,
@@ -112,11 +116,7 @@ export function reduceView(view: ViewState, event: TrainEvent, now: number): Vie
     case 'samples':
       return { ...view, samples: event };
     case 'checkpoint':
-      return withLog({ ...view, saved: replaceKind(view.saved, event) }, now, {
-        step: event.step,
-        level: 'info',
-        text: `saved ${clean(event.path)} (${formatMs(event.writeMs)})`,
-      });
+      return withCheckpoint({ ...view, saved: replaceKind(view.saved, event) }, event, now);
     case 'notice':
       return withLog(view, now, {
         step: event.step,
@@ -138,6 +138,7 @@ function addStep(view: ViewState, event: StepEvent): ViewState {
     lastStep: event,
     smoothedLoss,
     rates,
+    pace: addToPace(view.pace, event.stepMs),
     totals: isSample ? { ...totals, sinceSampleMs: 0 } : totals,
     trainLoss: addToSeries(view.trainLoss, event.step, smoothedLoss),
     throughput: addToSeries(view.throughput, event.step, perSecond(rates.tokens, rates.ms)),
@@ -186,6 +187,18 @@ function withLog(view: ViewState, now: number, entry: Omit<LogEntry, 'at'>): Vie
     log: appendBounded(view.log, full, LOG_LENGTH),
     warnings: entry.level === 'warning' ? appendBounded(view.warnings, full, WARNINGS_LENGTH) : view.warnings,
   };
+}
+
+/** The best is saved after the evaluation that found it: one entry for both. */
+function withCheckpoint(view: ViewState, event: CheckpointEvent, now: number): ViewState {
+  const isItsEvaluation = (entry: LogEntry) => entry.step === event.step && entry.level === 'good';
+  const at = event.kind === 'best' ? view.log.findLastIndex(isItsEvaluation) : -1;
+  if (at < 0) {
+    const text = `saved ${clean(event.path)} (${formatMs(event.writeMs)})`;
+    return withLog(view, now, { step: event.step, level: 'info', text });
+  }
+  const entry = { ...view.log[at], text: `${view.log[at].text}, saved` };
+  return { ...view, log: view.log.with(at, entry) };
 }
 
 function startEntry(event: StartEvent): Omit<LogEntry, 'at'> {

@@ -6,6 +6,8 @@ import { clean, wrap } from './text.js';
 
 const WIDTH = 80;
 const LABEL_WIDTH = 11;
+/** Where `train` looks without being told. */
+const DEFAULT_SAVE_DIR = 'checkpoints';
 /** Longer prompts make a command nobody wants to see. */
 const LONGEST_PROMPT = 24;
 
@@ -15,7 +17,7 @@ export function formatSummary(view: ViewState, options: { hasWarnings: boolean }
   const lines = [
     ...wrap(headline(view), WIDTH),
     ...labelled('time', timeText(view)),
-    ...labelled('loss', lossText(view)),
+    ...(view.end.step > 0 ? labelled('loss', lossText(view)) : []),
     ...(view.saved.length > 0 ? labelled('saved', view.saved.map((event) => clean(event.path)).join(', ')) : []),
     ...(options.hasWarnings ? view.warnings.flatMap((entry) => labelled('warning', entry.text)) : []),
     ...nextLines(view).map((command) => `  ${'next'.padEnd(LABEL_WIDTH - 2)}${command}`),
@@ -61,7 +63,14 @@ function nextLines(view: ViewState): string[] {
   const folder = (view.saved.find((event) => event.kind === 'best') ?? view.saved[0])?.path;
   const ask =
     folder === undefined ? [] : [`npx gpt-loom infer --ckpt ${quote(folder)} --prompt ${quote(examplePrompt(view))}`];
-  return view.end?.reason === 'stopped' ? ['npx gpt-loom train --resume', ...ask] : ask;
+  return view.end?.reason === 'stopped' ? [trainCommand(view), ...ask] : ask;
+}
+
+/** What goes on with a stopped run, or begins it again where nothing was saved. */
+function trainCommand({ start, saved }: ViewState): string {
+  const saveDir = start?.saveDir ?? DEFAULT_SAVE_DIR;
+  const folder = saveDir === DEFAULT_SAVE_DIR ? '' : ` --save-dir ${quote(saveDir)}`;
+  return `npx gpt-loom train${saved.length > 0 || (start?.startStep ?? 0) > 0 ? ' --resume' : ''}${folder}`;
 }
 
 /** A short prompt of the validation set, if possible one that the model answered rightly. */

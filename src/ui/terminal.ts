@@ -85,7 +85,7 @@ export class Terminal {
    */
   draw(rows: readonly { readonly at: number; readonly text: string }[]): void {
     if (this.#state !== 'in') return;
-    const texts = rows.map(({ at, text }) => `${ESC}${at + 1};1H${ESC}2K${text}`);
+    const texts = rows.map(({ at, text }) => `${ESC}${at + 1};1H${ESC}2K${text.trimEnd()}`);
     this.#write(BEGIN_FRAME + texts.join('') + END_FRAME);
   }
 

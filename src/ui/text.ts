@@ -30,6 +30,11 @@ export function truncate(text: string, width: number): string {
   return `${takeColumns(text, width - 1)}…`;
 }
 
+/** The same, with the beginning cut: for paths, whose end tells them apart. */
+export function truncateStart(text: string, width: number): string {
+  return widthOf(text) <= width ? text : `…${keepEnd(text, width - 1)}`;
+}
+
 /** At most `width` columns from the end of the text: what one sees while typing. */
 export function keepEnd(text: string, width: number): string {
   const segments = [...segmenter.segment(text)].map(({ segment }) => segment);

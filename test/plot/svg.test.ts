@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseHTML } from 'linkedom';
+import stringWidth from 'string-width';
 import { curvesOf, type RunCurves } from '../../src/plot/curves.js';
 import { drawRuns } from '../../src/plot/runs.js';
 import { drawRunsAsText } from '../../src/plot/terminal.js';
@@ -168,10 +169,12 @@ test('plot: long runs are thinned to what a picture can show, and the figures co
   assert.equal(run.figures.bestEvalLoss, best);
 });
 
-test('plot: ticks of a logarithmic axis are 1-2-5, powers of ten where those would be too many', () => {
+test('plot: ticks of a logarithmic axis are 1-2-5, powers of ten where those would be too many, even steps where too few', () => {
   assert.deepEqual(logTicks(0.05, 7), [0.05, 0.1, 0.2, 0.5, 1, 2, 5]);
   assert.deepEqual(logTicks(0.0009, 9), [0.001, 0.01, 0.1, 1]);
-  assert.deepEqual(logTicks(3, 4), [3, 4]);
+  assert.deepEqual(logTicks(3, 4), [3, 3.2, 3.4, 3.6, 3.8, 4]);
+  assert.deepEqual(logTicks(3.9159, 8.01403), [4, 5, 6, 7, 8]);
+  assert.deepEqual(logTicks(0.021, 0.049), [0.025, 0.03, 0.035, 0.04, 0.045]);
   assert.deepEqual([0.05, 2, 0.0001, 0.00025, 0].map(formatTick), ['0.05', '2', '1e-4', '2.5e-4', '0']);
 });
 
@@ -203,6 +206,20 @@ test('plot: on a terminal a chart for each run and the figures side by side, 80 
     '             step    loss  best eval  at step  tokens/s  time',
     'checkpoints   101  0.1000     10.000       51    10,000  0:05',
   ]);
+});
+
+test('plot: a narrow terminal has the columns that matter most, and the end of long names', () => {
+  const runs = ['/home/me/runs/first', '/home/me/runs/second'].map((name) => curves(name, KNOWN));
+  const lines = drawRunsAsText(runs, { width: 40, language: 'en', paint: createPaint(false) });
+  assert.deepEqual(
+    lines.slice(-3).map((line) => line.replace(/ +$/, '')),
+    [
+      '                 step    loss  best eval',
+      '…/me/runs/first   101  0.1000     10.000',
+      '…me/runs/second   101  0.1000     10.000',
+    ],
+  );
+  for (const line of lines) assert.ok(stringWidth(line) <= 40, line);
 });
 
 test('plot: the terminal speaks Chinese in columns', () => {

@@ -21,6 +21,8 @@ const START: StartEvent = {
   microBatches: 4,
   maxSteps: 2000,
   warmupSteps: 5,
+  peakLr: 3e-4,
+  minLr: 3e-5,
   evalInterval: 20,
   stepsPerEpoch: 31.25,
   startStep: 0,
@@ -28,6 +30,7 @@ const START: StartEvent = {
   trainDistinct: 498,
   truncated: 0,
   valSamples: 96,
+  samplePrompts: 3,
   bestEvalLoss: null,
   peakGflops: null,
 };
@@ -70,7 +73,7 @@ const EVENTS: TrainEvent[] = [
   step(1, 60.125),
   { type: 'notice', level: 'warning', step: 1, message: 'worker 1 was replaced' },
   { type: 'evaluation', step: 1, evalLoss: 5.25, bestEvalLoss: 5.25, isBest: true, evalMs: 100.5 },
-  { type: 'samples', step: 1, items: [{ prompt: '天空是什么颜色？', answer: '蓝', expected: '蓝色' }] },
+  { type: 'samples', step: 1, items: [{ prompt: '天空是什么颜色？', answer: '蓝', expected: '蓝色', step: 1 }] },
   { type: 'checkpoint', kind: 'best', step: 1, path: 'checkpoints/best', writeMs: 12.5 },
   step(2, 220.75, Number.NaN),
   step(3, 280.875),
@@ -102,9 +105,9 @@ test('metrics: the first line tells of the run, with a version', () => {
     metricsLine(START),
     '{"run":{"format":1,"shape":{"n_layer":4,"n_head":4,"n_embd":256,"seq_len":128,"vocab_size":824},' +
       '"parameter_count":3368192,"engine":{"name":"native","detail":"AVX2","precision":"fp32"},"workers":2,' +
-      '"save_dir":"checkpoints","batch_size":16,"micro_batches":4,"max_steps":2000,"warmup_steps":5,"eval_interval":20,' +
+      '"save_dir":"checkpoints","batch_size":16,"micro_batches":4,"max_steps":2000,"warmup_steps":5,"peak_lr":0.0003,"min_lr":0.00003,"eval_interval":20,' +
       '"steps_per_epoch":31.25,"start_step":0,"train_samples":500,"train_distinct":498,"truncated":0,"val_samples":96,' +
-      '"best_eval_loss":null,"peak_gflops":null}}',
+      '"sample_prompts":3,"best_eval_loss":null,"peak_gflops":null}}',
   );
 });
 

@@ -112,6 +112,13 @@ test('rounds: steps that are too slow for the budget give what there was time fo
   assert.ok(elapsed < 10_000);
 });
 
+test('rounds: one setting is measured, however little time is left', async () => {
+  for (const budgetMs of [1, -500]) {
+    const { turns, open } = await run({ budgetMs, msOf: twoCores });
+    assert.deepEqual([turns, open], [['2x4'], 0]);
+  }
+});
+
 test('rounds: a cancelled measurement ends after the present turn and closes everything', async () => {
   const { turns, open } = await run({ msOf: twoCores, cancelAfter: 3 });
   assert.equal(turns.length, 3);

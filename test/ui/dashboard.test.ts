@@ -152,6 +152,20 @@ test('dashboard: keys reach the run', async () => {
   assert.match(stdout.screen[1], /stopping/);
 });
 
+test('dashboard: answers a key at once, and those that follow within a moment together', async () => {
+  pushAll(await open());
+  mock.timers.tick(FRAME_MS);
+  const before = stdout.frames;
+  stdin.type('?');
+  assert.equal(stdout.frames, before + 1);
+  assert.match(stdout.screen[2], /keys/);
+  for (const key of ['?', 'l', '1']) stdin.type(key);
+  assert.equal(stdout.frames, before + 1);
+  mock.timers.tick(40);
+  assert.equal(stdout.frames, before + 2);
+  assert.match(stdout.screen[2], /loss .* linear/);
+});
+
 test('dashboard: a frozen view stays, the run goes on', async () => {
   const dashboard = await open();
   pushAll(dashboard, events.slice(0, 50));

@@ -51,7 +51,8 @@ const cases: [name: string, format: (value: number) => string, expected: [value:
     formatLoss,
     [
       [Number.NaN, 'NaN'],
-      [Number.POSITIVE_INFINITY, 'Infinity'],
+      [Number.POSITIVE_INFINITY, 'inf'],
+      [Number.NEGATIVE_INFINITY, '-inf'],
     ],
   ],
   [

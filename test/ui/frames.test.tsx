@@ -18,19 +18,8 @@ const early = record({ steps: 230 });
 
 /** The frame as it leaves Ink, free columns at the right cut off. */
 function inkFrame(context: PanelContext, columns: number, rows: number): string {
-  const tree = (
-    <Rows
-      rows={buildFrame(context, { columns, rows })}
-      columns={columns}
-      onKey={() => undefined}
-      onUnmount={() => undefined}
-    />
-  );
-  const { stdout, rerender, lastFrame } = render(<Rows rows={['']} columns={1} onKey={noKey} onUnmount={noKey} />);
-  // The library's terminal is always 100 columns wide; ours is as wide as the test says.
-  Object.defineProperty(stdout, 'columns', { get: () => columns });
-  rerender(tree);
-  return lastFrame() ?? '';
+  const { lastFrame } = render(<Rows rows={buildFrame(context, { columns, rows })} onKey={noKey} onUnmount={noKey} />);
+  return (lastFrame() ?? '').replace(/ +$/gm, '');
 }
 
 function noKey(): void {}
@@ -51,6 +40,7 @@ const cases: [name: string, columns: number, rows: number, options?: ContextOpti
   ['workers-enlarged-100x40', 100, 40, { ui: { enlarged: 'workers' } }],
   ['help-80x24', 80, 24, { ui: { isHelpOpen: true }, canAsk: true }],
   ['stopping-frozen-80x24', 80, 24, { ui: { quit: 'stopping', isFrozen: true } }],
+  ['asking-80x24', 80, 24, { canAsk: true, ui: { ask: { phase: 'typing', prompt: '什么是RoPE', answer: '' } } }],
   [
     'asked-80x24',
     80,
@@ -72,6 +62,31 @@ test('dashboard: shows wrong answers with what was expected', () => {
 
 test('dashboard: shows the frame before the first event', () => {
   matchesStored('preparing-80x24', inkFrame(contextAfter([]), 80, 24));
+});
+
+test('dashboard: shows the frame before the first step', () => {
+  matchesStored('started-80x24', inkFrame(contextAfter(recording.slice(0, 1)), 80, 24));
+});
+
+test('dashboard: shows a run of another process, which asks nothing', () => {
+  const events = early.flatMap(({ at, event }) => {
+    if (event.type === 'samples') return [];
+    return [{ at, event: event.type === 'start' ? { ...event, samplePrompts: 0 } : event }];
+  });
+  matchesStored('watched-80x24', inkFrame(contextAfter(events, { isWatching: true, live: [] }), 80, 24));
+});
+
+test('dashboard: shows a loss that is not a number', () => {
+  const events = recording.slice(0, 320).map(({ at, event }) => {
+    if (event.type !== 'step' || event.step < 300) return { at, event };
+    return { at, event: { ...event, loss: Number.NaN, gradNorm: Number.POSITIVE_INFINITY } };
+  });
+  matchesStored('diverging-80x24', inkFrame(contextAfter(events), 80, 24));
+});
+
+test('dashboard: leaves nothing of a frame to the layout of Ink', () => {
+  const { frames } = render(<Rows rows={['a', 'b']} onKey={noKey} onUnmount={noKey} />);
+  assert.deepEqual(frames, ['', 'a\nb']);
 });
 
 test('dashboard: shows the frame after the end', () => {

@@ -79,7 +79,10 @@ test('plain lines: fit into 80 columns and contain no escape sequence, whatever 
   const events = record({ steps: 230, maxSteps: 1_000_000, workers: 4, stepMs: 90_000 }).map(({ at, event }) => {
     if (event.type === 'step') return { at, event: { ...event, gradNorm: 1234.5, loss: 12.3456 } };
     if (event.type === 'samples') {
-      return { at, event: { ...event, items: [{ prompt: `${long}\u001b[2J`, answer: long, expected: '' }] } };
+      return {
+        at,
+        event: { ...event, items: [{ prompt: `${long}\u001b[2J`, answer: long, expected: '', step: 200 }] },
+      };
     }
     return { at, event };
   });
@@ -146,11 +149,33 @@ test('summary: a stopped run says how it goes on, a diverged one what to change'
   assert.match(lines.at(-2) ?? '', /--set training\.lr=/);
 });
 
+test('summary: a run that was stopped before anything was saved is begun again, in its folder', () => {
+  const end: TrainEvent = {
+    type: 'end',
+    reason: 'stopped',
+    step: 0,
+    trainLoss: null,
+    bestEvalLoss: null,
+    lastEvalLoss: null,
+    elapsedMs: 0,
+    medianStepMs: null,
+    tokensPerSec: null,
+  };
+  const start = { ...START, saveDir: 'runs/my run' };
+  const summary = (startStep: number) =>
+    formatSummary(viewAfter([{ ...start, startStep }, end].map((event) => ({ at: 0, event }))), { hasWarnings: false });
+  assert.equal(
+    summary(0),
+    'Stopped after step 0 of 2,000\n  time     0:00\n  next     npx gpt-loom train --save-dir "runs/my run"\n',
+  );
+  assert.match(summary(7), /next {5}npx gpt-loom train --resume --save-dir "runs\/my run"/);
+});
+
 test('summary: what it proposes can be pasted into a shell', () => {
   const events = record({ steps: 220, hasEnd: true }).map(({ at, event }) => {
     if (event.type === 'checkpoint') return { at, event: { ...event, path: 'my runs/best' } };
     if (event.type !== 'samples') return { at, event };
-    return { at, event: { ...event, items: [{ prompt: "what's $HOME?", answer: 'a', expected: 'a' }] } };
+    return { at, event: { ...event, items: [{ prompt: "what's $HOME?", answer: 'a', expected: 'a', step: 100 }] } };
   });
   const text = formatSummary(viewAfter(events), { hasWarnings: false });
   assert.match(text, /infer --ckpt "my runs\/best" --prompt 'what'\\''s \$HOME\?'\n/);

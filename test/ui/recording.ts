@@ -1,7 +1,7 @@
 // A training run as the trainer would report it, made from a fixed seed: events and the times at which they come.
 // Shapes and speeds as measured for the default model with two workers; the loss falls as it does in such a run.
 
-import type { StartEvent, StepEvent, TrainEvent, WorkerActivity } from '../../src/trainer/events.js';
+import type { SampleAnswer, StartEvent, StepEvent, TrainEvent, WorkerActivity } from '../../src/trainer/events.js';
 
 export interface RecordedEvent {
   /** Milliseconds since the first event. */
@@ -18,6 +18,9 @@ export interface RecordingOptions {
   readonly hasEnd?: boolean;
 }
 
+const PEAK_LR = 3e-4;
+const MIN_LR = 3e-5;
+
 export const START: StartEvent = {
   type: 'start',
   shape: { nLayer: 4, nHead: 4, nEmbd: 256, vocabSize: 824, seqLen: 128 },
@@ -29,6 +32,8 @@ export const START: StartEvent = {
   microBatches: 4,
   maxSteps: 2000,
   warmupSteps: 100,
+  peakLr: PEAK_LR,
+  minLr: MIN_LR,
   evalInterval: 100,
   stepsPerEpoch: 32,
   startStep: 0,
@@ -36,12 +41,11 @@ export const START: StartEvent = {
   trainDistinct: 510,
   truncated: 0,
   valSamples: 96,
+  samplePrompts: 4,
   bestEvalLoss: null,
   peakGflops: 190,
 };
 
-const PEAK_LR = 3e-4;
-const MIN_LR = 3e-5;
 const EVAL_MS = 310;
 
 /** Questions with the right answer and what the model says before it has learnt. */
@@ -99,7 +103,7 @@ export function record(options: RecordingOptions = {}): RecordedEvent[] {
     best = isBest ? evalLoss : best;
     at += EVAL_MS;
     add({ type: 'evaluation', step, evalLoss, bestEvalLoss: best ?? evalLoss, isBest, evalMs: EVAL_MS });
-    add({ type: 'samples', step, items: samplesAt((step * START.maxSteps) / maxSteps) });
+    add({ type: 'samples', step, items: samplesAt((step * START.maxSteps) / maxSteps, step) });
     if (isBest) add({ type: 'checkpoint', kind: 'best', step, path: 'checkpoints/best', writeMs: 12.4 });
   }
   if (options.hasEnd) addEnd(events, start, elapsedMs, best);
@@ -186,11 +190,12 @@ function addEnd(events: RecordedEvent[], start: StartEvent, elapsedMs: number, b
   });
 }
 
-function samplesAt(step: number): { prompt: string; answer: string; expected: string }[] {
+function samplesAt(step: number, at: number): SampleAnswer[] {
   return SAMPLES.map(({ prompt, expected, early, from }) => ({
     prompt,
     expected,
     answer: step >= from ? expected : early,
+    step: at,
   }));
 }
 

@@ -17,7 +17,10 @@ const longTexts = record({ steps: 120, workers: 24 }).map(({ at, event }) => {
     return { at, event: { ...event, saveDir: long, engine: { ...event.engine, detail: long }, maxSteps: 98_765_432 } };
   }
   if (event.type === 'samples') {
-    return { at, event: { ...event, items: [{ prompt: long, answer: `${long}\u001b[31m\n\u0007`, expected: long }] } };
+    return {
+      at,
+      event: { ...event, items: [{ prompt: long, answer: `${long}\u001b[31m\n\u0007`, expected: long, step: 100 }] },
+    };
   }
   if (event.type === 'checkpoint') return { at, event: { ...event, path: long } };
   return { at, event };
@@ -28,6 +31,7 @@ const contexts: [name: string, context: PanelContext][] = [
   ['before the first event', contextAfter([])],
   ['after the start', contextAfter([{ at: 0, event: START }])],
   ['with 24 workers and endless texts', contextAfter(longTexts)],
+  ['without answers', contextAfter([{ at: 0, event: { ...START, samplePrompts: 0 } }, ...recording.slice(1, 50)])],
   ['with help', contextAfter(recording, { ui: { isHelpOpen: true }, canAsk: true })],
   [
     'with a question',
@@ -84,10 +88,11 @@ test('dashboard: is one line of text on a terminal smaller than 40x12', () => {
 
 test('layout: every panel has at least one row of text at every size', () => {
   const ui = { enlarged: null, isHelpOpen: false, ask: null };
+  const inputs = [1, 2, 8, 64].flatMap((workers) => [true, false].map((hasSamples) => ({ workers, hasSamples, ui })));
   for (let columns = 40; columns <= 220; columns++) {
     for (let rows = 12; rows <= 60; rows++) {
-      for (const workers of [1, 2, 8, 64]) {
-        const bands = chooseLayout({ columns, rows, workers, ui }) ?? [];
+      for (const input of inputs) {
+        const bands = chooseLayout({ columns, rows, ...input }) ?? [];
         assert.equal(
           bands.reduce((sum, band) => sum + band.height, 0),
           rows - 1,
@@ -100,7 +105,7 @@ test('layout: every panel has at least one row of text at every size', () => {
             );
             for (const { panel, height, border } of cells) {
               const least = border === 'box' ? 3 : border === 'rule' ? 2 : 1;
-              assert.ok(height >= least, `${panel} at ${columns}x${rows} with ${workers} workers`);
+              assert.ok(height >= least, `${panel} at ${columns}x${rows} with ${input.workers} workers`);
             }
           }
           assert.equal(

@@ -6,7 +6,7 @@ import {
   phaseShares,
   progress,
   remainingMs,
-  scheduleShape,
+  scheduleShare,
   shareOfPeak,
   tokensPerSecMean,
   tokensPerSecNow,
@@ -132,14 +132,45 @@ test('view: the log tells what happened, warnings are kept apart', () => {
   const view = viewAfter(record({ steps: 700 }));
   const texts = view.log.map((entry) => entry.text);
   assert.deepEqual(texts.slice(-3), [
+    'evaluation 0.0297, best so far, saved',
     'worker 1 died and was replaced',
-    'evaluation 0.0227, best so far',
-    'saved checkpoints/best (12 ms)',
+    'evaluation 0.0227, best so far, saved',
   ]);
   assert.deepEqual(
     view.warnings.map(({ step, text }) => [step, text]),
     [[640, 'worker 1 died and was replaced']],
   );
+});
+
+test('view: a checkpoint that no new best was the reason for has a line of its own', () => {
+  const saved = (kind: 'best' | 'last', step: number): TrainEvent => ({
+    type: 'checkpoint',
+    kind,
+    step,
+    path: `checkpoints/${kind}`,
+    writeMs: 12,
+  });
+  const evaluation: TrainEvent = {
+    type: 'evaluation',
+    step: 20,
+    evalLoss: 1,
+    bestEvalLoss: 1,
+    isBest: true,
+    evalMs: 1,
+  };
+  const { log } = reduceAll([START, evaluation, saved('last', 20), saved('best', 20), saved('best', 40)]);
+  assert.deepEqual(
+    log.slice(1).map((entry) => entry.text),
+    ['evaluation 1.0000, best so far, saved', 'saved checkpoints/last (12 ms)', 'saved checkpoints/best (12 ms)'],
+  );
+});
+
+test('view: one slow step hardly moves the time that is left', () => {
+  const slow: TrainEvent = { ...STEP, step: 301, stepMs: 700, elapsedMs: 0 };
+  const before = remainingMs(reduceAll([START, ...steps(300)])) ?? 0;
+  const after = remainingMs(reduceAll([START, ...steps(300), slow])) ?? 0;
+  // 630 ms more in the 11 s that 21 s weigh by now: 5.6 %.
+  assert.ok(after > before && after < before * 1.06, `${before} ${after}`);
 });
 
 test('view: text from outside reaches the log without control characters', () => {
@@ -194,7 +225,9 @@ test('figures: a chart shows the part of the run that is at least half full', ()
 
 test('figures: the schedule rises in a straight line and falls as a cosine', () => {
   assert.deepEqual(
-    [0, 50, 100, 1050, 2000, 3000].map((step) => Number(scheduleShape(step, 100, 2000).toFixed(12))),
-    [0, 0.5, 1, 0.5, 0, 0],
+    [0, 50, 100, 1050, 2000, 3000].map((step) => Number(scheduleShare(START, step).toFixed(12))),
+    // From 3e-4 down to 3e-5: a tenth.
+    [0, 0.5, 1, 0.55, 0.1, 0.1],
   );
+  assert.equal(scheduleShare({ ...START, peakLr: null, minLr: null }, 2000), 0, 'as older versions recorded it');
 });

@@ -2,7 +2,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import stringWidth from 'string-width';
-import { clean, dropLastCharacter, keepEnd, padEnd, padStart, truncate, widthOf, wrap } from '../../src/ui/text.js';
+import {
+  clean,
+  dropLastCharacter,
+  keepEnd,
+  padEnd,
+  padStart,
+  truncate,
+  truncateStart,
+  widthOf,
+  wrap,
+} from '../../src/ui/text.js';
 
 /** Texts as they come from data: Chinese, Latin, emoji, combining marks. */
 const texts = fc.string({ unit: fc.constantFrom('字', '。', 'a', ' ', 'é', 'e\u0301', '👍', '한', '█', '⣿', '…') });
@@ -74,3 +84,9 @@ test('text: erasing takes one character as the reader counts', () => {
 function range(first: number, last: number): number[] {
   return Array.from({ length: last - first + 1 }, (_, i) => first + i);
 }
+
+test('text: a path keeps its end', () => {
+  assert.equal(truncateStart('runs/a', 6), 'runs/a');
+  assert.equal(truncateStart('/home/me/runs/a', 7), '…runs/a');
+  assert.equal(truncateStart('数据/模型', 6), '…/模型');
+});

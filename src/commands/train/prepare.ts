@@ -25,7 +25,7 @@ export interface PreparedRun {
 }
 
 /** Prompts that the dashboard has answered after each evaluation. */
-const DASHBOARD_SAMPLES = 3;
+const DASHBOARD_SAMPLES = 4;
 
 export async function prepareRun(config: Config, options: TrainOptions): Promise<PreparedRun> {
   const selection = selectEngine(config.engine, config.precision, config.tfjs.backend);

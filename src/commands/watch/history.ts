@@ -5,16 +5,15 @@ import type { StartEvent, TrainEvent } from '../../trainer/events.js';
 
 /**
  * The events as one run: it starts where the first process did and is what the last one made of it; the others' starts become
- * notices, and ends after which it went on are left out. Throws DataError if there are steps and no start.
+ * notices, and ends after which it went on are left out. Throws DataError if there is no start.
  */
 export function joinProcesses(events: readonly TrainEvent[], source: string): TrainEvent[] {
-  if (events.length === 0) return [];
   const first = events.find((event) => event.type === 'start');
   const lastStart = events.findLastIndex((event) => event.type === 'start');
   if (first === undefined) {
     throw new DataError(
       `${source} doesn't tell what run it is of.\n  Expected a first line {"run": ...}, as \`gpt-loom train\` writes it. ` +
-        'gpt-loom plot can draw the file as it is.',
+        'If it has steps, gpt-loom plot can draw them.',
     );
   }
   const { startStep, bestEvalLoss } = first;

@@ -33,6 +33,11 @@ export class MetricsTail {
     const isWhole = this.fd === null || this.isAnother(stats, this.fd);
     if (isWhole) this.open();
     const events = this.readNew();
+    if (this.offset === 0) {
+      // Empty: whatever is written into it will be all there is.
+      this.close();
+      return null;
+    }
     return isWhole || events.length > 0 ? { isWhole, events } : null;
   }
 

@@ -46,29 +46,53 @@ export function drawChart(options: ChartOptions, paint: Paint): string[] {
   const ticks = rowTicks(range, rows, scale);
   const labelWidth = Math.max(1, ...ticks.map((tick) => tick.label.length));
   const columns = Math.max(1, width - labelWidth - 1);
-  const cells = drawCells(options, range, columns, rows, paint);
-  const lines = cells.map((cell, row) => {
+  const drawing = drawCells(options, range, columns, rows);
+  const lines = drawing.cells.map((_, row) => {
     const tick = ticks.find((t) => t.at === row);
-    return paint('dim', (tick?.label ?? '').padStart(labelWidth) + (tick ? '┤' : '│')) + cell.join('');
+    const axis = paint('dim', (tick?.label ?? '').padStart(labelWidth) + (tick ? '┤' : '│'));
+    return axis + paintRow(options, drawing, row, paint);
   });
   return hasXAxis ? [...lines, ...drawXAxis(options.x, labelWidth, columns, paint)] : lines;
 }
 
-/** One string per cell, so that each keeps its own style. */
-function drawCells(options: ChartOptions, range: Range, columns: number, rows: number, paint: Paint): string[][] {
+interface Drawing {
+  /** (rows, columns) single characters. */
+  readonly cells: readonly string[][];
+  /** (rows, columns) true where a mark stands. */
+  readonly isMark: readonly boolean[][];
+}
+
+function drawCells(options: ChartOptions, range: Range, columns: number, rows: number): Drawing {
   const dots = drawDots(options, range, columns, rows);
-  const cells = dots.map((row) =>
-    row.map((bits) => (bits === 0 ? ' ' : paint(options.lineStyle, String.fromCharCode(BRAILLE + bits)))),
-  );
+  const cells = dots.map((row) => row.map((bits) => (bits === 0 ? ' ' : String.fromCharCode(BRAILLE + bits))));
+  const isMark = dots.map((row) => row.map(() => false));
   let nextFree = Number.POSITIVE_INFINITY;
   for (const point of [...options.marks].reverse()) {
     if (!Number.isFinite(point.y)) continue;
     const column = dotColumn(point.x, options.x, columns) >> 1;
     if (column > nextFree) continue;
     nextFree = column - MARK_DISTANCE;
-    cells[dotRow(point.y, range, options.scale, rows) >> 2][column] = paint(options.markStyle, options.mark);
+    const row = dotRow(point.y, range, options.scale, rows) >> 2;
+    cells[row][column] = options.mark;
+    isMark[row][column] = true;
   }
-  return cells;
+  return { cells, isMark };
+}
+
+/** One row as text; neighbours of the same style are painted together, for a terminal reads every escape sequence. */
+function paintRow(
+  { lineStyle, markStyle }: ChartOptions,
+  { cells, isMark }: Drawing,
+  row: number,
+  paint: Paint,
+): string {
+  const columns = cells[row].length;
+  let text = '';
+  for (let from = 0, to = 0; from < columns; from = to) {
+    while (to < columns && isMark[row][to] === isMark[row][from]) to++;
+    text += paint(isMark[row][from] ? markStyle : lineStyle, cells[row].slice(from, to).join(''));
+  }
+  return text;
 }
 
 /** (rows, columns) bits of the braille characters. */

@@ -7,7 +7,7 @@ import type { Panel } from './panel.js';
 export const askPanel: Panel = {
   title: ({ ui }) => ({
     left: 'ask the model',
-    right: ui.ask?.phase === 'typing' ? 'Enter asks, Esc closes' : 'Esc closes',
+    right: ui.ask?.phase === 'typing' ? undefined : 'Esc closes',
   }),
   body: ({ ui, paint }, width, height) => {
     const { ask } = ui;

@@ -38,6 +38,13 @@ const BINDINGS: readonly Binding[] = [
   { key: '?', label: () => 'help', help: 'this help', keep: 9 },
 ];
 
+/** While a question is typed, letters are its text. */
+const TYPING: readonly Pick<Binding, 'key' | 'label' | 'keep'>[] = [
+  { key: 'Enter', label: () => 'ask', keep: 3 },
+  { key: 'Esc', label: () => 'close', keep: 2 },
+  { key: 'Ctrl-C', label: ({ isWatching }) => (isWatching ? 'leave' : 'stop'), keep: 1 },
+];
+
 const LEAVE: Binding = { key: 'q', label: () => 'leave', help: 'leave; the run goes on', keep: 10 };
 
 export const footer: Panel = {
@@ -47,7 +54,8 @@ export const footer: Panel = {
     if (ui.toast !== null && now < ui.toast.until) return [textLine(paint, width, ui.toast.text, 'bold')];
     if (ui.quit === 'now') return [textLine(paint, width, 'stopping now', 'yellow')];
     if (ui.quit === 'stopping') return [textLine(paint, width, quitText(width), 'yellow')];
-    const parts = bindings(context).map(({ key, label, keep }) => ({
+    const present = ui.ask?.phase === 'typing' ? TYPING : bindings(context);
+    const parts = present.map(({ key, label, keep }) => ({
       text: `${paint('bold', key)} ${paint('dim', label(context))}`,
       keep,
     }));

@@ -2,7 +2,7 @@
 
 import { sparkline } from '../charts/blocks.js';
 import { drawChart } from '../charts/braille.js';
-import { chartSteps, currentStep, scheduleShape } from '../figures.js';
+import { chartSteps, currentStep, scheduleShare } from '../figures.js';
 import { formatCount, formatLearningRate, formatLoss, formatNorm, NOTHING } from '../format.js';
 import { composeLine, type Part } from '../line.js';
 import { pointsOf } from '../series.js';
@@ -13,6 +13,8 @@ const EVALUATION_MARK = '●';
 /** From this height on the panel has room for the line of the learning rate. */
 const HEIGHT_FOR_RATE = 5;
 const SCHEDULE_WIDTHS = { least: 8, most: 32 };
+/** From here on the highest learning rate stands beside the present one. */
+const WIDTH_FOR_PEAK = 50;
 
 export const lossPanel: Panel = {
   title: ({ ui }) => ({ left: 'loss', right: ui.scale }),
@@ -70,9 +72,11 @@ function chart({ view, ui, paint }: PanelContext, width: number, height: number)
 
 function rateLine(context: PanelContext, width: number): string {
   const { view, paint } = context;
-  const lr: Part = { label: 'lr', text: view.lastStep ? formatLearningRate(view.lastStep.lr) : NOTHING, keep: 9 };
+  const now = view.lastStep ? formatLearningRate(view.lastStep.lr) : NOTHING;
+  const peak = view.start?.peakLr == null ? '' : ` of ${formatLearningRate(view.start.peakLr)}`;
+  const lr: Part = { label: 'lr', text: width >= WIDTH_FOR_PEAK ? now + peak : now, keep: 9 };
   const grad: Part = { label: 'grad', text: view.lastStep ? formatNorm(view.lastStep.gradNorm) : NOTHING, keep: 8 };
-  const room = width - widthOf('lr 1.50e-4  ') - widthOf('grad 0.000  ');
+  const room = width - widthOf(`lr ${lr.text}  `) - widthOf('grad 0.000  ');
   const columns = Math.min(SCHEDULE_WIDTHS.most, room);
   if (columns < SCHEDULE_WIDTHS.least) return composeLine(paint, width, [lr, grad]);
   return composeLine(paint, width, [lr, { text: schedule(context, columns), keep: 1 }, grad]);
@@ -83,9 +87,7 @@ function schedule({ view, paint }: PanelContext, columns: number): string {
   const { start } = view;
   if (start === null) return ' '.repeat(columns);
   const stepAt = (column: number) => (column / Math.max(1, columns - 1)) * start.maxSteps;
-  const shape = Array.from({ length: columns }, (_, column) =>
-    scheduleShape(stepAt(column), start.warmupSteps, start.maxSteps),
-  );
+  const shape = Array.from({ length: columns }, (_, column) => scheduleShare(start, stepAt(column)));
   const blocks = [...sparkline(shape, 1)];
   const here = Math.min(columns - 1, Math.round((currentStep(view) / Math.max(1, start.maxSteps)) * (columns - 1)));
   const past = blocks.slice(0, here).join('');

@@ -1,5 +1,7 @@
 // What the model says by now: prompts of the validation set, its greedy answers, and whether they are right.
 
+import type { SamplesEvent } from '../../trainer/events.js';
+import { hasSamples } from '../figures.js';
 import { formatCount } from '../format.js';
 import { textLine } from '../line.js';
 import { clean, padEnd, truncate, widthOf, wrap } from '../text.js';
@@ -21,15 +23,11 @@ export const samplesPanel: Panel = {
     if (view.samples === null) return { left: 'what it says' };
     const items = toItems(view.samples.items);
     const right = `${items.filter((item) => item.isRight).length} of ${items.length} right`;
-    return { left: `what it says at step ${formatCount(view.samples.step)}`, right };
+    return { left: `what it says ${moment(view.samples)}`, right };
   },
   body: (context, width, height) => {
     const { view, paint } = context;
-    if (view.samples === null) {
-      const interval = view.start?.evalInterval ?? 0;
-      const when = interval > 0 ? `at step ${formatCount(interval)}` : 'with an evaluation';
-      return [textLine(paint, width, `its first answers come ${when}`, 'dim')];
-    }
+    if (view.samples === null) return [textLine(paint, width, silence(context), 'dim')];
     const items = toItems(view.samples.items);
     // The most detailed form that has room for all of them; the shortest takes one line each.
     for (const form of [wrapped, threeLines, twoLines]) {
@@ -40,7 +38,24 @@ export const samplesPanel: Panel = {
   },
 };
 
-function toItems(items: readonly { prompt: string; answer: string; expected: string }[]): Item[] {
+/** Answers are as old as the time allowed; the oldest and the newest step. */
+function moment({ items }: SamplesEvent): string {
+  const steps = items.map((item) => item.step);
+  const [oldest, newest] = [Math.min(...steps), Math.max(...steps)];
+  return oldest >= newest
+    ? `at step ${formatCount(newest)}`
+    : `at steps ${formatCount(oldest)} to ${formatCount(newest)}`;
+}
+
+/** Why there are no answers. */
+function silence({ view }: PanelContext): string {
+  if (view.start === null) return 'no answers yet';
+  const { startStep, evalInterval } = view.start;
+  if (!hasSamples(view)) return 'nothing is asked of a run without a dashboard of its own';
+  return `its first answers come at step ${formatCount((Math.floor(startStep / evalInterval) + 1) * evalInterval)}`;
+}
+
+function toItems(items: SamplesEvent['items']): Item[] {
   return items.map((item) => {
     const [prompt, answer, expected] = [clean(item.prompt), clean(item.answer), clean(item.expected)];
     return { prompt, answer: answer === '' ? NO_ANSWER : answer, expected, isRight: answer === expected };

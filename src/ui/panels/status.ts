@@ -14,13 +14,14 @@ import {
 } from '../format.js';
 import { composeLine, type Part } from '../line.js';
 import type { Style } from '../paint.js';
-import { clean, truncate, widthOf } from '../text.js';
+import { clean, truncate, truncateStart, widthOf } from '../text.js';
 import type { Panel, PanelContext } from './panel.js';
 
 const NAME: Part = { text: 'gpt-loom', style: 'bold', keep: 9 };
 const NO_TITLE = { left: '' };
 /** `12:34`: an ETA under an hour never changes its width. */
 const ETA_WIDTH = 5;
+const LONGEST_FOLDER = 40;
 
 /** One line: name, model, engine, workers, folder, elapsed time. */
 export const header: Panel = {
@@ -92,7 +93,7 @@ function runParts({ view, paint }: PanelContext): Part[] {
     { text: `${start.shape.nLayer} layers x ${start.shape.nEmbd}`, keep: 2 },
     { text: `${start.engine.name}${detail} ${start.engine.precision}`, keep: 7 },
     { text: formatCounted(workers, 'worker'), keep: 5 },
-    { text: truncate(clean(start.saveDir), 40), keep: 3 },
+    { text: truncateStart(clean(start.saveDir), LONGEST_FOLDER), keep: 3 },
   ];
 }
 

@@ -4,7 +4,7 @@ import { sparkline } from '../charts/blocks.js';
 import { shareOfPeak, tokensPerSecMean, tokensPerSecNow } from '../figures.js';
 import { formatCount, formatCounted, formatPercent, formatShort, NOTHING } from '../format.js';
 import { composeLine, flowParts, type Part } from '../line.js';
-import { perSecond, type WorkerRow } from '../rates.js';
+import { emptyRow, perSecond, type WorkerRow } from '../rates.js';
 import { padEnd, padStart, widthOf } from '../text.js';
 import type { Panel, PanelContext } from './panel.js';
 
@@ -44,11 +44,11 @@ function totalParts({ view }: PanelContext): Part[] {
 function shortForm(context: PanelContext, width: number, height: number): string[] {
   const { view, live, paint } = context;
   const first = composeLine(paint, width, totalParts(context));
-  const parts = view.workers.map((row) => ({
-    label: String(row.rank),
-    text: `${(live[row.rank] ?? '').padEnd(8)} ${padStart(formatCount(perSecond(row.tokens, row.ms)), 6)}`,
-    keep: 1,
-  }));
+  const parts = view.workers.map((row) => {
+    const now = context.isWatching ? '' : `${(live[row.rank] ?? '').padEnd(NOW.width)} `;
+    const text = now + padStart(formatCount(perSecond(row.tokens, row.ms)), RATE.width);
+    return { label: String(row.rank), text, keep: 1 };
+  });
   const lines = flowParts(paint, width, parts);
   if (lines.length < height) return [first, ...lines];
   const busy = view.workers.reduce((sum, row) => sum + row.busyMs, 0);
@@ -58,13 +58,14 @@ function shortForm(context: PanelContext, width: number, height: number): string
 }
 
 function table(context: PanelContext, width: number, height: number): string[] {
-  const { view, paint } = context;
-  const columns = columnsThatFit(width, view.workers.length);
+  const { paint } = context;
+  const workers = presentRows(context);
+  const columns = columnsThatFit(width, workers.length, context.isWatching ?? false);
   const room = height - 2;
-  const rows = view.workers.length > room ? view.workers.slice(0, room - 1) : view.workers;
+  const rows = workers.length > room ? workers.slice(0, room - 1) : workers;
   const lines = rows.map((row) => tableLine(columns, width, (column) => column.cell(row, context)));
-  if (rows.length < view.workers.length) {
-    lines.push(padEnd(`and ${formatCount(view.workers.length - rows.length)} more`, width));
+  if (rows.length < workers.length) {
+    lines.push(padEnd(`and ${formatCount(workers.length - rows.length)} more`, width));
   }
   const titles = paint(
     'dim',
@@ -73,9 +74,16 @@ function table(context: PanelContext, width: number, height: number): string[] {
   return [titles, ...lines, composeLine(paint, width, totalParts(context))];
 }
 
-function columnsThatFit(width: number, workers: number): Column[] {
+/** Those that will work have their rows from the start, so that nothing moves with the first step. */
+function presentRows({ view }: PanelContext): readonly WorkerRow[] {
+  if (view.lastStep !== null || view.start === null) return view.workers;
+  return Array.from({ length: view.start.workers }, (_, rank) => emptyRow(rank));
+}
+
+/** What a worker does now only its own process knows. */
+function columnsThatFit(width: number, workers: number, isWatching: boolean): Column[] {
   const spark = sparkColumn(SPARK_WIDTHS.least);
-  const all: Column[] = [rankColumn(workers), NOW, RATE, spark, BUSY, WAIT, DONE];
+  const all: Column[] = [rankColumn(workers), ...(isWatching ? [] : [NOW]), RATE, spark, BUSY, WAIT, DONE];
   const kept = new Set(all);
   const used = () => [...kept].reduce((sum, column) => sum + column.gap + column.width, 0);
   while (kept.size > 1 && used() > width) {
@@ -108,7 +116,7 @@ const RATE: Column = {
   gap: 1,
   isRight: true,
   keep: 8,
-  cell: (row) => formatCount(perSecond(row.tokens, row.ms)),
+  cell: (row) => (row.ms > 0 ? formatCount(perSecond(row.tokens, row.ms)) : NOTHING),
 };
 const BUSY: Column = {
   title: 'busy',
@@ -116,7 +124,7 @@ const BUSY: Column = {
   gap: 1,
   isRight: true,
   keep: 6,
-  cell: (row) => formatPercent(row.ms > 0 ? row.busyMs / row.ms : 0),
+  cell: (row) => (row.ms > 0 ? formatPercent(row.busyMs / row.ms) : NOTHING),
 };
 const WAIT: Column = {
   title: 'wait',
@@ -124,13 +132,17 @@ const WAIT: Column = {
   gap: 1,
   isRight: true,
   keep: 5,
-  cell: (row) => formatPercent(row.ms > 0 ? row.waitMs / row.ms : 0),
+  cell: (row) => (row.ms > 0 ? formatPercent(row.waitMs / row.ms) : NOTHING),
 };
 const DONE: Column = { title: 'done', width: 6, gap: 1, isRight: true, keep: 2, cell: (row) => formatShort(row.done) };
 
 function rankColumn(workers: number): Column {
   const width = String(Math.max(0, workers - 1)).length;
   return { title: '#', width, gap: 0, isRight: true, keep: 9, cell: (row) => String(row.rank) };
+}
+
+function fastest(rows: readonly WorkerRow[]): number {
+  return Math.max(0, ...rows.flatMap((row) => row.history));
 }
 
 function sparkColumn(width: number): Column {
@@ -140,6 +152,7 @@ function sparkColumn(width: number): Column {
     gap: 2,
     isRight: false,
     keep: 4,
-    cell: (row) => sparkline(row.history.slice(-width)),
+    // One measure for all rows: the slower worker has the lower line.
+    cell: (row, { view }) => sparkline(row.history.slice(-width), fastest(view.workers)),
   };
 }

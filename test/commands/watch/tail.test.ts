@@ -74,6 +74,16 @@ test('tail: a file that was emptied and written anew is read from its beginning'
   tail.close();
 });
 
+test('tail: an empty file is waited for, and then read as a whole', () => {
+  const { path, tail } = tailOf('');
+  assert.equal(tail.poll(), null);
+  assert.equal(tail.poll(), null);
+  appendFileSync(path, textOf(RECORDING.slice(0, 2)));
+  const batch = tail.poll();
+  assert.deepEqual([batch?.isWhole, stepsOf(batch?.events ?? [])], [true, [1]]);
+  tail.close();
+});
+
 test('tail: a file that is gone is waited for', () => {
   const { path, tail } = tailOf(textOf(RECORDING.slice(0, 2)));
   tail.poll();
@@ -130,13 +140,13 @@ test('history: the end of the last process stays', () => {
   assert.equal(joinProcesses([...RECORDING, END], 'test').at(-1), END);
 });
 
-test('history: steps without a start are an error, nothing at all is not', () => {
-  assert.deepEqual(joinProcesses([], 'test'), []);
+test('history: a record without a start is an error, as the file of another program is', () => {
+  assert.throws(() => joinProcesses([], 'test'), /test doesn't tell what run it is of/);
   assert.throws(() => joinProcesses(RECORDING.slice(1), 'runs/metrics.jsonl'), {
     name: 'DataError',
     message:
       'runs/metrics.jsonl doesn\'t tell what run it is of.\n  Expected a first line {"run": ...}, as `gpt-loom train` ' +
-      'writes it. gpt-loom plot can draw the file as it is.',
+      'writes it. If it has steps, gpt-loom plot can draw them.',
   });
 });
 
