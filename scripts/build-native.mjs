@@ -9,13 +9,14 @@ import { fileURLToPath } from 'node:url';
 import { fingerprint, listFiles, readJson, root, writeJson } from './setup/files.mjs';
 import { run } from './setup/run.mjs';
 
-const FLAGS = [
+/** For every source. */
+export const FLAGS = [
   ...['-std=gnu11', '-O3', '-fPIC', '-fvisibility=hidden', '-Wall', '-Wextra'],
   ...['-fno-math-errno', '-fno-trapping-math'],
 ];
 
 /** Sources that are compiled once per instruction set. Fused multiply-add changes bits, so exact.c goes without. */
-const KERNELS = [
+export const KERNELS = [
   { file: 'kernels/all.c', flags: ['-ffp-contract=fast'] },
   { file: 'kernels/exact.c', flags: ['-ffp-contract=off'] },
 ];
@@ -23,7 +24,7 @@ const KERNELS = [
 const AVX512_FLAGS = ['-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-mfma', '-mavx2', '-mf16c'];
 
 /** Instruction sets by processor; `plain` is what the compiler makes without being told, and must always succeed. */
-const VARIANTS = {
+export const VARIANTS = {
   x64: [
     { isa: 'avx512bf16', flags: [...AVX512_FLAGS, '-mavx512bf16'] },
     { isa: 'avx512', flags: AVX512_FLAGS },
@@ -114,7 +115,7 @@ export function compilerAdvice() {
 }
 
 async function compileAndLink({ source, work, compiler, include }) {
-  const arch = process.platform === 'darwin' ? ['-arch', process.arch === 'x64' ? 'x86_64' : process.arch] : [];
+  const arch = architectureFlags();
   const { known, leftOut } = await knownVariants(compiler, arch, work);
   const isas = known.map(({ isa }) => isa);
   const objects = known.flatMap(({ isa, flags }) =>
@@ -170,8 +171,13 @@ async function knownVariants(compiler, arch, work) {
   };
 }
 
+/** A Mac's compiler makes programs for both processors: for that of this node. */
+export function architectureFlags() {
+  return process.platform === 'darwin' ? ['-arch', process.arch === 'x64' ? 'x86_64' : process.arch] : [];
+}
+
 /** { command: [program, ...its arguments], version: first line of --version }, or null. */
-async function findCompiler() {
+export async function findCompiler() {
   const given = (process.env.CC ?? '').trim();
   const candidates = given === '' ? [['cc'], ['gcc'], ['clang']] : [given.split(/\s+/)];
   for (const command of candidates) {

@@ -2,7 +2,6 @@
  * Two neighbours along K share a 32-bit word, the even one in its low half, as VDPBF16PS of AVX512_BF16 reads them (Intel SDM,
  * volume 2). Other instruction sets compute the same from shifted words: slower than float32, for tests of this path. */
 
-typedef uint32_t vu __attribute__((vector_size(VW * 4)));
 typedef uint32_t vu_unaligned __attribute__((vector_size(VW * 4), aligned(4)));
 
 INLINE vu vuload(const uint32_t *p) { return *(const vu_unaligned *)p; }

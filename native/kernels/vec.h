@@ -42,6 +42,7 @@
 typedef float vf __attribute__((vector_size(VW * 4)));
 typedef float vf_unaligned __attribute__((vector_size(VW * 4), aligned(4)));
 typedef int32_t vi __attribute__((vector_size(VW * 4)));
+typedef uint32_t vu __attribute__((vector_size(VW * 4)));
 
 INLINE vf vload(const float *p) { return *(const vf_unaligned *)p; }
 INLINE void vstore(float *p, vf x) { *(vf_unaligned *)p = x; }
@@ -116,8 +117,8 @@ INLINE vf vexp(vf x) {
   p = p * r + 0.5f;
   p = p * r + 1.0f;
   p = p * r + 1.0f;
-  vi exponent = (vi)shifted << 23; /* the low bits of magic are 0: only n is left */
-  return (vf)((vi)p + exponent) + (x - x);
+  vu exponent = (vu)shifted << 23; /* the low bits of magic are 0: only n is left */
+  return (vf)((vu)p + exponent) + (x - x);
 }
 
 /* silu(x) = x * sigmoid(x), and its derivative sigmoid(x) * (1 + x * (1 - sigmoid(x))).

@@ -1,4 +1,4 @@
-// The tests of the native kernels once more, compiled with the address and undefined-behaviour sanitizers.
+// The tests of the native engine and of its kernels once more, compiled with the address and undefined-behaviour sanitizers.
 
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, symlinkSync } from 'node:fs';
@@ -13,31 +13,28 @@ export function sanitize(folder: string): string {
   if (!runtime.startsWith('/')) return 'skipped: needs gcc with libasan';
   const copy = join(folder, 'sanitized');
   mkdirSync(join(copy, 'test'), { recursive: true });
-  for (const name of ['.build/js', 'native', 'scripts', 'package.json', 'test/fixtures']) {
+  for (const name of ['.build/js', 'native', 'scripts', 'package.json', 'test/fixtures', 'test/native']) {
     cpSync(join(repoRoot, name), join(copy, name), { recursive: true });
   }
   symlinkSync(join(repoRoot, 'node_modules'), join(copy, 'node_modules'));
   // The runtime must come first in a process that loads the addon, and the build tries to load what it made.
   // Node frees little at its end: leaks are its own.
-  const env = { ...process.env, LD_PRELOAD: runtime, ASAN_OPTIONS: 'detect_leaks=0' };
+  const sanitized = { ...process.env, LD_PRELOAD: runtime, ASAN_OPTIONS: 'detect_leaks=0', CC: `gcc ${FLAGS}` };
   const build = spawnSync(process.execPath, ['scripts/build-native.mjs', '--force'], {
     cwd: copy,
-    env: { ...env, CC: `gcc ${FLAGS}` },
+    env: sanitized,
     encoding: 'utf8',
   });
   if (build.status !== 0) throw new Error(`the sanitized addon can't be built: ${build.stdout}${build.stderr}`);
-  const tests = spawnSync(
-    process.execPath,
-    ['--test', '--test-reporter=tap', join(copy, '.build/js/test/engine/native.test.js')],
-    {
-      cwd: copy,
-      env,
-      encoding: 'utf8',
-    },
-  );
+  const files = ['engine/native', 'native/kernels'].map((name) => join(copy, `.build/js/test/${name}.test.js`));
+  const tests = spawnSync(process.execPath, ['--test', '--test-reporter=tap', ...files], {
+    cwd: copy,
+    env: sanitized,
+    encoding: 'utf8',
+  });
   const output = `${tests.stdout}${tests.stderr}`;
   const passed = Number(/^# pass (\d+)/m.exec(output)?.[1] ?? 0);
   if (tests.status !== 0 || passed === 0 || /runtime error|AddressSanitizer/.test(output))
     throw new Error(output.slice(-4000));
-  return `${passed} tests of the native engine passed under AddressSanitizer and UBSan`;
+  return `${passed} tests of the native engine and its kernels passed under AddressSanitizer and UBSan`;
 }
