@@ -236,17 +236,19 @@ static void check_one_row(void) {
       }
 }
 
-/* dW = dY^T . X and db, over blocks of at most COLUMNS_K rows. */
+/* dW = dY^T . X and db, over blocks of at most COLUMNS_K rows, or over a pair of micro-batches of at most so many each. */
 static void check_linear_grads(int precision) {
-  const size_t rows_of[] = {0, 1, 6, 174, COLUMNS_K, COLUMNS_K + 1, 2 * COLUMNS_K + 3}, N = 13, K = NR + 3;
+  const size_t whole[] = {0, 1, 6, 174, COLUMNS_K, COLUMNS_K + 1, 2 * COLUMNS_K + 3}, N = 13, K = NR + 3;
+  const struct rows pairs[] = {{2, 1}, {7, 0}, {174, 171}, {2 * COLUMNS_K, COLUMNS_K}};
   const struct model m = {.bf16 = precision};
-  for (size_t t = 0; t < LENGTH(rows_of); t++) {
-    const size_t rows = rows_of[t];
-    begin("linear_grads of %zu rows%s", rows, precision ? " in bfloat16" : "");
+  for (size_t t = 0; t < LENGTH(whole) + LENGTH(pairs); t++) {
+    const struct rows of = t < LENGTH(whole) ? (struct rows){whole[t], whole[t]} : pairs[t - LENGTH(whole)];
+    const size_t rows = of.all;
+    begin("linear_grads of %zu rows, the first %zu apart%s", rows, of.first, precision ? ", in bfloat16" : "");
     struct product p = product_new(N, K, rows);
     product_reference(&p, precision);
     struct grid dw = grid_new(N, K, K, 0), db = grid_new(1, N, N, 0);
-    struct grid panels = grid_new(1, DW_ROWS * round_up(K, NR_MAX), DW_ROWS * round_up(K, NR_MAX), 0);
+    struct grid panels = grid_new(1, 2 * DW_ROWS * round_up(K, NR_MAX), 2 * DW_ROWS * round_up(K, NR_MAX), 0);
     double *sums = doubles(2 * N), *bound = sums + N;
     for (size_t n = 0; n < N; n++) {
       sums[n] = bound[n] = 0;
@@ -256,7 +258,7 @@ static void check_linear_grads(int precision) {
       }
     }
     for (size_t i = 0; i < N * K; i++) p.sizes[i] *= (double)(rows + 2) * UNIT;
-    linear_grads(&m, dw.at, db.at, p.a_columns.at, p.a_columns.ld, p.b.at, p.b.ld, rows, N, K, panels.at);
+    linear_grads(&m, dw.at, db.at, p.a_columns.at, p.a_columns.ld, p.b.at, p.b.ld, of, N, K, panels.at);
     check_output(&dw, "dW", p.sums, p.sizes);
     check_output(&db, "db", sums, bound);
     check_guards(&panels, "panels");

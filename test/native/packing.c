@@ -56,13 +56,10 @@ static void check_panels(size_t N, size_t K) {
   struct grid pair = grid_new(1, pairs_n * wide, pairs_n * wide, 0);
   struct grid pair_turned = grid_new(1, pairs_k * tall, pairs_k * tall, 0);
 #define WORDS(g) ((uint32_t *)(void *)(g).at)
-  for (size_t p = 0; p * NR < K; p++) {
-    pack_panel(out.at + p * NR * N, w.at, p, N, K);
-    pair_panel(WORDS(pair) + p * NR * pairs_n, w.at, p, N, K);
-  }
+  const struct matrix_view fp32 = {w.at, N, K, turned.at, out.at}, bf16 = {w.at, N, K, pair_turned.at, pair.at};
   for (size_t p = 0; p * NR < N; p++) {
-    pack_panel_transposed(turned.at + p * NR * K, w.at, p, N, K);
-    pair_panel_transposed(WORDS(pair_turned) + p * NR * pairs_k, w.at, p, N, K);
+    pack_row_group(&(struct model){.bf16 = 0}, &fp32, p);
+    pack_row_group(&(struct model){.bf16 = 1}, &bf16, p);
   }
   pack_rows(rows.at, w.at, N, K, K);
 
@@ -75,9 +72,9 @@ static void check_panels(size_t N, size_t K) {
       expected[k / NR * NR * N + n * NR + k % NR] = bits_of(*cell(&w, n, k));
       expected_pairs[k / NR * NR * pairs_n + n / 2 * NR + k % NR] |= (uint32_t)nearest_bf16(*cell(&w, n, k)) << (n % 2 * 16);
     }
-  check_words("pack_panel", WORDS(out), expected, N * wide);
+  check_words("panels of W", WORDS(out), expected, N * wide);
   check_words("pack_rows", WORDS(rows), expected, N * wide);
-  check_words("pair_panel", WORDS(pair), expected_pairs, pairs_n * wide);
+  check_words("pairs of W", WORDS(pair), expected_pairs, pairs_n * wide);
   memset(expected, 0, most * sizeof(uint32_t));
   memset(expected_pairs, 0, most * sizeof(uint32_t));
   for (size_t n = 0; n < N; n++)

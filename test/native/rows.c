@@ -15,8 +15,11 @@ static void check_column_sums(void) {
           bound[j] += (double)R * UNIT * fabs((double)*cell(&y, i, j));
         }
       }
-      column_sums(out.at, y.at, y.ld, R, N);
+      column_sums(out.at, y.at, y.ld, R, N, 0);
       check_output(&out, "sums", sums, bound);
+      column_sums(out.at, y.at, y.ld, R, N, 1);
+      for (size_t j = 0; j < 2 * N; j++) sums[j] *= 2;
+      check_output(&out, "sums added to sums", sums, bound);
       free(sums);
       grid_free(&y);
       grid_free(&out);
