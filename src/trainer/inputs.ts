@@ -23,6 +23,11 @@ export interface TrainInputs {
   readonly resume: boolean;
   /** Validation prompts to answer after each evaluation; 0: none, which saves their time. */
   readonly samplePrompts: number;
+  /**
+   * Resolves when the record of all events so far is safe on the device. Awaited before a checkpoint that tells of a step takes
+   * the place of an older one: after a power cut the record reaches at least as far as the checkpoint.
+   */
+  readonly syncRecord?: () => Promise<void>;
   /** For tests of what happens when workers fail. */
   readonly team?: CoordinatorOptions['team'];
 }
