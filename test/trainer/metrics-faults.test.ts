@@ -1,7 +1,7 @@
 // metrics.jsonl on a failing disk, at every file operation, and after a power cut that takes all that was not synced.
 
 import assert from 'node:assert/strict';
-import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadTraining } from '../../src/checkpoint/load.js';
@@ -116,9 +116,11 @@ test('metrics: whichever file operation goes wrong, no line up to the last check
   const operations = count();
   // Creation and its first lines 5, a write an event but the first, a sync each of the checkpoints 2, 4 and 6.
   assert.equal(operations, 5 + events.length - 1 + 3);
+  const base = temporaryFolder();
   for (const kind of KINDS) {
     for (let at = 1; at <= operations; at++) {
-      const folder = temporaryFolder();
+      const folder = join(base, `${kind} at ${at}`);
+      mkdirSync(folder);
       const faulty = faultyOps(kind, at);
       let saved = 0;
       const error = await replay(folder, events, faulty.ops, (step) => {
