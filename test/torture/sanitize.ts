@@ -7,6 +7,8 @@ import { repoRoot } from '../helpers/paths.js';
 
 const FLAGS = '-g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined';
 
+const TESTS = ['guards.test.js', 'native.test.js'];
+
 /** Works in a copy of the compiled project, so that nobody meets the slow addon. */
 export function sanitize(folder: string): string {
   const runtime = spawnSync('gcc', ['-print-file-name=libasan.so'], { encoding: 'utf8' }).stdout?.trim() ?? '';
@@ -28,7 +30,7 @@ export function sanitize(folder: string): string {
   if (build.status !== 0) throw new Error(`the sanitized addon can't be built: ${build.stdout}${build.stderr}`);
   const tests = spawnSync(
     process.execPath,
-    ['--test', '--test-reporter=tap', join(copy, '.build/js/test/engine/native.test.js')],
+    ['--test', '--test-reporter=tap', ...TESTS.map((name) => join(copy, '.build/js/test/engine', name))],
     {
       cwd: copy,
       env,
