@@ -15,6 +15,8 @@ before(async () => {
   await trainToEnd(project, 'run', ['--max-steps', '4']);
 });
 
+let runs = 0;
+
 interface Ended {
   readonly exitCode: number;
   readonly stdout: string;
@@ -23,7 +25,9 @@ interface Ended {
 
 /** `redirection` in the shell's words. The exit code comes through a descriptor of its own: a pipe has its reader's. */
 function run(command: string, redirection: string, folder = project): Promise<Ended> {
-  const script = `{ "${process.execPath}" "${cliPath}" ${command} 3>&-; echo $? >&3; } ${redirection}`;
+  // Several run at the same time: each writes to a place of its own.
+  const args = command.replace('OUT', `out-${++runs}`);
+  const script = `{ "${process.execPath}" "${cliPath}" ${args} 3>&-; echo $? >&3; } ${redirection}`;
   return new Promise((resolve) => {
     const child = spawn('sh', ['-c', script], {
       cwd: folder,
@@ -45,13 +49,13 @@ const PRINTING = [
   'train --help',
   'doctor',
   'tokenizer inspect --tokenizer tokenizer.json 天空',
-  'tokenizer build --out other.json',
+  'tokenizer build --out OUT.json',
   'infer --ckpt run/last --prompt 天空 --max-new-tokens 2',
   'infer --ckpt run/last --prompt 天空 --max-new-tokens 2 --json',
   'eval --ckpt run/last --data train.jsonl',
-  'plot run --out plot.svg',
+  'plot run --out OUT.svg',
   'watch run --plain',
-  `data build --facts "${join(process.cwd(), 'data/facts.jsonl')}" --out built --json`,
+  `data build --facts "${join(process.cwd(), 'data/facts.jsonl')}" --out OUT --json`,
 ];
 
 /** A shell that is gone before anything is written to it. */

@@ -70,7 +70,7 @@ async function survive(folder: string, options: RunOptions, fault: Omit<Fault, '
     return signal === 'SIGSEGV' ? 1 : 0;
   }
   // The watchdog of a loop may wake on a busy machine for another worker, too: then the run is repaired twice, to the same bits.
-  const patienceMs = fault.kind === 'loop' ? PATIENCE_MS : undefined;
+  const patienceMs = fault.kind === 'loop' ? PATIENCE_MS : 60_000;
   const events = await runToEnd(withFault(testInputs(folder, options), fault, { patienceMs }));
   return events.filter((event) => event.type === 'notice' && event.level === 'warning').length;
 }
