@@ -16,7 +16,7 @@ import { registerTokenizer } from './commands/tokenizer.js';
 import { registerTrain } from './commands/train.js';
 import { registerTune } from './commands/tune.js';
 import { registerWatch } from './commands/watch.js';
-import { LoomError } from './errors.js';
+import { FileError, LoomError } from './errors.js';
 
 /** The whole command line; parsing errors throw CommanderError instead of ending the process. */
 export function buildProgram(): Command {
@@ -82,11 +82,18 @@ function paintRed(text: string): string {
   return useColour ? `\x1b[31m${text}\x1b[39m` : text;
 }
 
-/** `gpt-loom infer ... | head -1` ends quietly. A command that must go on without a reader adds its own listener. */
+/** `gpt-loom infer ... | head -1` ends quietly, a full disk does not. A command that must go on without output replaces the listener. */
 function surviveClosedPipes(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-    if (process.stdout.listenerCount('error') === 1) process.exit(0);
+    if (error.code === 'EPIPE') {
+      if (process.stdout.listenerCount('error') === 1) process.exit(0);
+      return;
+    }
+    // Thrown in an event, so it arrives as an uncaught exception: the command has lost its output and ends here.
+    throw new FileError(
+      `standard output can't be written: ${error.message}.\n  What it shows is incomplete. Free some space or write elsewhere.`,
+      { cause: error },
+    );
   });
   process.stderr.on('error', () => {});
 }

@@ -22,7 +22,7 @@ static size_t session_layout(const struct model *m, float *arena, struct session
   s->q = carve(arena, &at, T * s->ldc);
   s->o = carve(arena, &at, T * s->ldc);
   s->u = carve(arena, &at, T * s->ldu);
-  s->scores = carve(arena, &at, T + m->T);
+  s->scores = carve(arena, &at, round_up(T + m->T, NR_MAX)); /* whole vectors: softmax fills the last one */
   s->logits = carve(arena, &at, round_up(m->V, NR_MAX));
   s->attention = carve(arena, &at, attention_scratch(T, C / m->NH));
   s->x16 = (int16_t *)carve(arena, &at, QUANT_ROWS * 4 * C);

@@ -202,10 +202,21 @@ struct activations {
   uint64_t *keys, *query_keys;
 };
 
+/* Under AddressSanitizer what lies behind each piece of an arena is forbidden ground; else one piece's end is the next one's begin. */
+#ifdef __SANITIZE_ADDRESS__
+void __asan_poison_memory_region(void const volatile *addr, size_t size);
+#define GUARD 64 /* floats */
+#else
+#define GUARD 0
+#endif
+
 /* Carves `floats` out of the arena at *at, on a 64-byte boundary; with a null arena it only counts. */
 static float *carve(float *arena, size_t *at, size_t floats) {
   float *p = arena ? arena + *at : 0;
-  *at += round_up(floats + NR_MAX, 16);
+  *at += round_up(floats + NR_MAX, 16) + GUARD;
+#ifdef __SANITIZE_ADDRESS__
+  if (arena) __asan_poison_memory_region(p + floats, (size_t)((arena + *at) - (p + floats)) * sizeof(float));
+#endif
   return p;
 }
 

@@ -44,26 +44,37 @@ let previous: Promise<unknown> = Promise.resolve();
  * Writes the folder `path`, e.g. checkpoints/last, replacing what was saved there. Saves of one process follow one another, in
  * the order of the calls. Throws NonFiniteError for a NaN or infinity, CheckpointError for content that could not be loaded
  * again or a `path` that holds something else, FileError when the disk refuses. After any error `path` is as it was, or
- * complete with the new content.
+ * complete with the new content. `beforeSwap` is called when the new folder is written, and an error of it leaves `path` as it was.
  */
 export async function saveCheckpoint(
   path: string,
   content: CheckpointContent,
   ops: FileOps = createFileOps(),
+  beforeSwap: () => Promise<void> = async () => {},
 ): Promise<SavedCheckpoint> {
   const startedAt = performance.now();
-  const save = previous.then(() => saveNow(path, content, ops));
+  const save = previous.then(() => saveNow(path, content, ops, beforeSwap));
   previous = save.catch(() => undefined);
   return { bytes: await save, writeMs: performance.now() - startedAt };
 }
 
 /** Bytes written. */
-async function saveNow(path: string, content: CheckpointContent, ops: FileOps): Promise<number> {
+async function saveNow(
+  path: string,
+  content: CheckpointContent,
+  ops: FileOps,
+  beforeSwap: () => Promise<void>,
+): Promise<number> {
   const configJson = configJsonOf(content);
   try {
     makeFolder(dirname(path));
     await checkReplaceable(path);
-    return await replaceFolder(path, (folder) => writeFolder(folder, content, configJson, ops), ops);
+    const fill = async (folder: string) => {
+      const bytes = await writeFolder(folder, content, configJson, ops);
+      await beforeSwap();
+      return bytes;
+    };
+    return await replaceFolder(path, fill, ops);
   } catch (error) {
     throw saveError(path, error);
   }

@@ -1,7 +1,7 @@
 // Names of the control words that coordinator and workers share, and the barrier and counter made of them.
 // One Int32Array over a SharedArrayBuffer; no result depends on how long anything takes.
 
-enum Word {
+export enum Word {
   /** Workers that have arrived at the present barrier. */
   Arrived,
   /** Counts finished barriers: who waits, waits for it to change. */
@@ -42,7 +42,11 @@ export function createControl(maxWorkers: number): SharedArrayBuffer {
 export class Control {
   private readonly words: Int32Array;
 
-  constructor(buffer: SharedArrayBuffer) {
+  /** `spins`: how often a barrier looks before it sleeps. */
+  constructor(
+    buffer: SharedArrayBuffer,
+    private readonly spins = SPINS,
+  ) {
     this.words = new Int32Array(buffer);
   }
 
@@ -120,7 +124,7 @@ export class Control {
       Atomics.notify(this.words, Word.Generation);
       return;
     }
-    for (let i = 0; i < SPINS; i++) {
+    for (let i = 0; i < this.spins; i++) {
       if (Atomics.load(this.words, Word.Generation) !== generation) return;
     }
     while (Atomics.load(this.words, Word.Generation) === generation) {

@@ -18,7 +18,8 @@ interface Source {
   readonly board: Board;
 }
 
-interface WorkerState {
+/** What a worker keeps between tasks. The check of the protocol puts recording parts in the place of real ones. */
+export interface WorkerState {
   readonly arena: Arena;
   readonly control: Control;
   readonly engine: TrainingEngine;
@@ -59,6 +60,10 @@ export async function createWorker(setup: WorkerSetup): Promise<(task: WorkerTas
     evaluation: { corpus: attachCorpus(setup.evaluation.corpus), board: attachBoard(setup.evaluation.board) },
     adamw: new Float32Array(ADAMW_STEP_LENGTH),
   };
+  return createTaskRunner(state);
+}
+
+export function createTaskRunner(state: WorkerState): (task: WorkerTask) => WorkerReport {
   return (task) => {
     const clock: Clock = {
       forwardMs: 0,

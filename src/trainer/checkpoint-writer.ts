@@ -24,6 +24,8 @@ export interface WriterOptions {
   readonly live: LiveState;
   /** Called when a checkpoint is safe on the device. */
   readonly emit: (event: CheckpointEvent) => void;
+  /** See TrainInputs. */
+  readonly syncRecord?: () => Promise<void>;
 }
 
 export class CheckpointWriter {
@@ -33,6 +35,8 @@ export class CheckpointWriter {
   private bestInfo: CheckpointInfo | null = null;
   private readonly running = new Map<CheckpointKind, Promise<void>>();
   private failure: unknown = null;
+  /** The first save that failed ended the run, even if the saves that were queued behind it could go on. */
+  private firstFailure: unknown = null;
 
   constructor(private readonly options: WriterOptions) {}
 
@@ -116,13 +120,22 @@ export class CheckpointWriter {
   ): void {
     const path = join(this.options.saveDir, kind);
     const { tokenizerJson, emit } = this.options;
-    const save = saveCheckpoint(path, { info, tensors, tokenizerJson, training }).then(
+    const content = { info, tensors, tokenizerJson, training };
+    const beforeSwap = kind === 'last' ? () => this.beforeLast() : undefined;
+    const save = saveCheckpoint(path, content, undefined, beforeSwap).then(
       ({ writeMs }) => emit({ type: 'checkpoint', kind, step: info.step, path, writeMs }),
       (error: unknown) => {
         this.failure ??= error;
+        this.firstFailure ??= error;
       },
     );
     this.running.set(kind, save);
+  }
+
+  /** What the state in `last` tells of must be on the device by then: the best weights, and the lines of the steps. */
+  private async beforeLast(): Promise<void> {
+    if (this.firstFailure) throw this.firstFailure;
+    await this.options.syncRecord?.();
   }
 
   /** The copy of this kind may be overwritten again. */

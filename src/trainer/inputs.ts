@@ -25,6 +25,11 @@ export interface TrainInputs {
   readonly samplePrompts: number;
   /** What one core can do at most, in the precision of the engine; null where it isn't known. */
   readonly corePeakGflops: number | null;
+  /**
+   * Resolves when the record of all events so far is safe on the device. Awaited before a checkpoint that tells of a step takes
+   * the place of an older one: after a power cut the record reaches at least as far as the checkpoint.
+   */
+  readonly syncRecord?: () => Promise<void>;
   /** For tests of what happens when workers fail. */
   readonly team?: CoordinatorOptions['team'];
 }

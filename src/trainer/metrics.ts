@@ -1,10 +1,11 @@
 // metrics.jsonl: the record of a run, one JSON object a line. The first tells of the run, then each step, evaluation,
 // checkpoint, notice and the end has one. Written as it happens, synchronously: a line takes microseconds, and a crash loses
-// none that was written.
+// none that was written. A power cut may lose what isn't synced: a checkpoint that says step N waits for `sync`.
 
-import { closeSync, existsSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FileError } from '../errors.js';
+import { type AppendOps, appendOps } from './append-ops.js';
 import type { TrainEvent } from './events.js';
 import { METRICS_FILE, metricsLine } from './metrics-lines.js';
 
@@ -16,17 +17,18 @@ export class MetricsFile {
     private readonly saveDir: string,
     /** Lines of the run that is resumed. */
     private readonly kept: string,
+    private readonly ops: AppendOps,
   ) {}
 
   /**
    * Starts the file anew, or, for a resumed run, keeps what was recorded up to `startStep`. The file takes the place of the
    * old one with the first event, the start: so whoever reads it never sees a run that doesn't tell of itself.
    */
-  static open(saveDir: string, startStep: number): MetricsFile {
+  static open(saveDir: string, startStep: number, ops: AppendOps = appendOps): MetricsFile {
     const path = join(saveDir, METRICS_FILE);
     return guard(path, () => {
       const kept = startStep > 0 && existsSync(path) ? linesUpTo(readFileSync(path, 'utf8'), startStep) : '';
-      return new MetricsFile(saveDir, kept);
+      return new MetricsFile(saveDir, kept, ops);
     });
   }
 
@@ -35,28 +37,53 @@ export class MetricsFile {
     const line = `${metricsLine(event)}\n`;
     guard(join(this.saveDir, METRICS_FILE), () => {
       if (this.fd === null) this.fd = this.create(line);
-      else append(this.fd, line);
+      else append(this.fd, line, this.ops);
     });
   }
 
+  /** Resolves when the device has every line written so far. Throws FileError. */
+  async sync(): Promise<void> {
+    const { fd, ops } = this;
+    if (fd === null) return;
+    try {
+      await ops.sync(fd);
+    } catch (error) {
+      throw unwritable(join(this.saveDir, METRICS_FILE), error);
+    }
+  }
+
+  /** The old file is whole until the new one is, on the device too. */
   private create(firstLine: string): number {
-    const path = join(this.saveDir, METRICS_FILE);
-    const aside = join(this.saveDir, `.${METRICS_FILE}.new`);
-    writeFileSync(aside, this.kept + firstLine);
-    renameSync(aside, path);
-    return openSync(path, 'a');
+    const { saveDir, ops } = this;
+    const aside = join(saveDir, `.${METRICS_FILE}.new`);
+    const fd = ops.create(aside);
+    try {
+      append(fd, this.kept + firstLine, ops);
+      ops.syncNow(fd);
+      ops.rename(aside, join(saveDir, METRICS_FILE));
+      ops.syncFolder(saveDir);
+      return fd;
+    } catch (error) {
+      ops.close(fd);
+      throw error;
+    }
   }
 
   close(): void {
-    if (this.fd !== null) closeSync(this.fd);
+    if (this.fd !== null) this.ops.close(this.fd);
     this.fd = null;
     this.isClosed = true;
   }
 }
 
-function append(fd: number, line: string): void {
-  const bytes = Buffer.from(line);
-  for (let written = 0; written < bytes.length; ) written += writeSync(fd, bytes, written);
+/** A full disk may take part of a line and report no error. */
+function append(fd: number, text: string, ops: AppendOps): void {
+  const bytes = Buffer.from(text);
+  for (let written = 0; written < bytes.length; ) {
+    const taken = ops.write(fd, bytes.subarray(written));
+    if (taken <= 0) throw Object.assign(new Error('the device takes no more bytes'), { code: 'ENOSPC' });
+    written += taken;
+  }
 }
 
 /**
@@ -82,10 +109,14 @@ function guard<T>(path: string, action: () => T): T {
   try {
     return action();
   } catch (error) {
-    throw new FileError(
-      `${path} can't be written: ${(error as Error).message}.\n` +
-        '  The run was stopped so that its record has no gap. Free some space or choose another --save-dir, then --resume.',
-      { cause: error },
-    );
+    throw unwritable(path, error);
   }
+}
+
+function unwritable(path: string, cause: unknown): FileError {
+  return new FileError(
+    `${path} can't be written: ${(cause as Error).message}.\n` +
+      '  The run was stopped so that its record has no gap. Free some space or choose another --save-dir, then --resume.',
+    { cause },
+  );
 }

@@ -27,7 +27,14 @@ export class RunCheckpoints {
   constructor(private readonly options: RunCheckpointsOptions) {
     const { inputs, table, live, emit } = options;
     const { saveDir } = inputs.config.training;
-    this.writer = new CheckpointWriter({ saveDir, table, tokenizerJson: inputs.tokenizerJson, live, emit });
+    this.writer = new CheckpointWriter({
+      saveDir,
+      table,
+      tokenizerJson: inputs.tokenizerJson,
+      live,
+      emit,
+      syncRecord: inputs.syncRecord,
+    });
   }
 
   /** 0: nothing of this run. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -10,11 +10,13 @@ import { loadTraining } from '../../src/checkpoint/load.js';
 import { recover } from '../../src/checkpoint/replace-folder.js';
 import { saveCheckpoint } from '../../src/checkpoint/save.js';
 import { FileError } from '../../src/errors.js';
+import { repoRoot } from '../helpers/paths.js';
 import { contentOf, temporaryFolder } from './helpers/content.js';
 import { createFaultyOps, createTracedOps, exchangeByRenames, type FaultKind, Killed } from './helpers/faulty-ops.js';
 
 type Start = 'nothing saved' | 'step 1 saved' | 'a swap interrupted';
 
+const isWindows = process.platform === 'win32';
 const OLD = 1;
 const NEW = 2;
 const NEVER = Infinity;
@@ -73,25 +75,35 @@ function dieAfterFirst(rename: (from: string, to: string) => Promise<void>) {
   };
 }
 
-const CASES: { canExchange: boolean; start: Start; operations: Partial<Record<FaultKind, number>> }[] = [
-  { canExchange: false, start: 'nothing saved', operations: { 'killed before': 26, 'killed within': 5 } },
-  {
-    canExchange: true,
-    start: 'step 1 saved',
-    operations: { 'killed before': 27, 'killed within': 6, EIO: 27, ENOSPC: 5 },
-  },
-  {
-    canExchange: false,
-    start: 'step 1 saved',
-    operations: { 'killed before': 30, 'killed within': 6, EIO: 30, ENOSPC: 5 },
-  },
-  { canExchange: true, start: 'a swap interrupted', operations: { 'killed before': 30, 'killed within': 7 } },
-  { canExchange: false, start: 'a swap interrupted', operations: { 'killed before': 33, 'killed within': 7 } },
+/** `all` operations of a save, `removals` and `writes` among them: a save that does one more or less is looked at again. */
+interface Operations {
+  readonly all: number;
+  readonly writes: number;
+  readonly removals: number;
+}
+
+const CASES: { canExchange: boolean; start: Start; operations: Operations }[] = [
+  { canExchange: true, start: 'nothing saved', operations: { all: 26, writes: 5, removals: 0 } },
+  { canExchange: false, start: 'nothing saved', operations: { all: 26, writes: 5, removals: 0 } },
+  { canExchange: true, start: 'step 1 saved', operations: { all: 27, writes: 5, removals: 1 } },
+  { canExchange: false, start: 'step 1 saved', operations: { all: 30, writes: 5, removals: 1 } },
+  { canExchange: true, start: 'a swap interrupted', operations: { all: 30, writes: 5, removals: 2 } },
+  { canExchange: false, start: 'a swap interrupted', operations: { all: 33, writes: 5, removals: 2 } },
 ];
+
+/** How many operations of a save the fault can hit. */
+const HITS: Record<FaultKind, (operations: Operations) => number> = {
+  'killed before': ({ all }) => all,
+  'killed within': ({ writes, removals }) => writes + removals,
+  EIO: ({ all }) => all,
+  'EIO for ever': ({ all }) => all,
+  ENOSPC: ({ all, removals }) => all - removals,
+  'short write': ({ writes }) => writes,
+};
 
 for (const { canExchange, start, operations } of CASES) {
   const circumstances = `${start}, ${canExchange ? 'folders exchanged' : 'folders renamed'}`;
-  for (const [kind, expected] of Object.entries(operations) as [FaultKind, number][]) {
+  for (const [kind, hits] of Object.entries(HITS) as [FaultKind, (operations: Operations) => number][]) {
     test(`checkpoint save: ${kind} each operation (${circumstances}), the old or the new one is found whole`, async (t) => {
       const { saveDir, path, reset } = await startFrom(start, t);
       let newest = 0;
@@ -100,7 +112,8 @@ for (const { canExchange, start, operations } of CASES) {
         const { ops, count } = createFaultyOps(kind, at, canExchange);
         const outcome = await saveCheckpoint(path, contentOf(NEW), ops).catch((error: unknown) => error);
         const where = `operation ${at}`;
-        const mayBeGone = !canExchange && kind.startsWith('killed');
+        // Without an exchange there is an instant between two renames, from which whoever lives on goes back.
+        const mayBeGone = !canExchange && kind !== 'EIO' && kind !== 'short write';
         if (start === 'step 1 saved' && !mayBeGone) assert.ok(existsSync(path), `${where}: gone until recovered`);
         const isTyped = outcome instanceof (kind.startsWith('killed') ? Killed : FileError);
         assert.ok(isTyped || !(outcome instanceof Error), `${where}: ${outcome}`);
@@ -109,16 +122,81 @@ for (const { canExchange, start, operations } of CASES) {
         const found = existsSync(path) ? await stepOf(path) : 0;
         assert.deepEqual(readdirSync(saveDir), found === 0 ? [] : ['last'], `${where}: strays are left`);
         assert.ok(found === NEW || found === (start === 'nothing saved' ? 0 : OLD), `${where}: step ${found}`);
-        assert.ok(found >= newest, `${where}: step ${found}, but ${newest} when the fault came earlier`);
+        // What fails once, and is no more than tidying up, leaves the save to succeed: then a later fault can leave the old one.
+        if (kind !== 'EIO')
+          assert.ok(found >= newest, `${where}: step ${found}, but ${newest} when the fault came earlier`);
+        if (kind === 'short write') assert.ok(!(outcome instanceof Error), `${where}: ${outcome}`);
         assert.ok(found === NEW || isTyped, `${where}: the save was lost without an error`);
         newest = found;
         if (count() >= at) continue;
-        assert.deepEqual({ found, operations: at - 1 }, { found: NEW, operations: expected });
+        assert.deepEqual({ found, operations: at - 1 }, { found: NEW, operations: hits(operations) });
         break;
       }
     });
   }
 }
+
+test('checkpoint save: all its file operations go through FileOps, so that these tests see each', () => {
+  const folder = join(repoRoot, 'src/checkpoint');
+  const writing =
+    /\b(writeFile|appendFile|rename|rm|unlink|rmdir|mkdir|open|createWriteStream|truncate|copyFile|cp|link|symlink)(Sync)?\b/;
+  // The operations themselves; reading; the lock, which is taken before and is no part of a save.
+  const exempt = ['file-ops.ts', 'read-file.ts', 'run-lock.ts'];
+  for (const name of readdirSync(folder).filter((file) => !exempt.includes(file))) {
+    const imports =
+      readFileSync(join(folder, name), 'utf8').match(/import \{[^}]*\} from 'node:fs(\/promises)?';/g) ?? [];
+    for (const line of imports) assert.doesNotMatch(line, writing, name);
+  }
+});
+
+test('checkpoint save: a process that is killed for real before any operation leaves a whole checkpoint', async (t) => {
+  const saveDir = await temporaryFolder(t);
+  const path = join(saveDir, 'last');
+  const module = (name: string) => JSON.stringify(new URL(name, import.meta.url).href);
+  // One process a kill; a dozen of the 27 operations here, on the real disk with real fsyncs, the others above.
+  await saveCheckpoint(path, contentOf(OLD));
+  for (const at of [1, 2, 3, 4, 5, 14, 19, 23, 24, 25, 26, 27]) {
+    const program = `
+      import { createTracedOps } from ${module('./helpers/faulty-ops.js')};
+      import { saveCheckpoint } from ${module('../../src/checkpoint/save.js')};
+      import { contentOf } from ${module('./helpers/content.js')};
+      let left = ${at};
+      const { ops } = createTracedOps('', true, () => --left === 0 && process.kill(process.pid, 'SIGKILL'));
+      await saveCheckpoint(${JSON.stringify(path)}, contentOf(${NEW}), ops);`;
+    const { signal } = spawnSync(process.execPath, ['--input-type=module', '--eval', program], { encoding: 'utf8' });
+    assert.equal(signal, 'SIGKILL', `operation ${at}`);
+    await recover(saveDir);
+    assert.deepEqual(readdirSync(saveDir), ['last'], `operation ${at}`);
+    assert.equal(await stepOf(path), at < 26 ? OLD : NEW, `operation ${at}`);
+  }
+});
+
+test('checkpoint save: a file that may not grow further is a full disk, and the checkpoint of before stays', {
+  skip: isWindows,
+}, async (t) => {
+  const saveDir = await temporaryFolder(t);
+  const path = join(saveDir, 'last');
+  const module = (name: string) => JSON.stringify(new URL(name, import.meta.url).href);
+  await saveCheckpoint(path, contentOf(OLD));
+  const program = `
+    import { saveCheckpoint } from ${module('../../src/checkpoint/save.js')};
+    import { contentOf } from ${module('./helpers/content.js')};
+    process.on('SIGXFSZ', () => {});
+    const error = await saveCheckpoint(${JSON.stringify(path)}, contentOf(${NEW})).catch((error) => error);
+    process.stdout.write(String(error));`;
+  // The limit counts in blocks of 512 bytes: the weights are larger, so the system stops a real write half-way.
+  const script = 'ulimit -f 2; exec "$@"';
+  const { stdout, stderr } = spawnSync(
+    'sh',
+    ['-c', script, 'sh', process.execPath, '--input-type=module', '--eval', program],
+    {
+      encoding: 'utf8',
+    },
+  );
+  assert.match(stdout, /^FileError: .*last can't be saved \(EFBIG/, stderr);
+  assert.deepEqual(readdirSync(saveDir), ['last']);
+  assert.equal(await stepOf(path), OLD);
+});
 
 test('checkpoint save: a full disk gets its space back and says so', async (t) => {
   const saveDir = await temporaryFolder(t);

@@ -36,6 +36,34 @@ export function runCli(
   });
 }
 
+/** As runCli, and the processor time of the process and its threads in ms, which other programs don't make longer. */
+export async function runCliTimed(
+  args: readonly string[],
+  { cwd = repoRoot }: { cwd?: string } = {},
+): Promise<CliResult & { readonly cpuMs: number }> {
+  // The shell's `times` prints its own times in one line, those of what it ran in the next: user, system.
+  const script = '"$@"; code=$?; times >&3; exit $code';
+  const child = spawn('sh', ['-c', script, 'sh', process.execPath, cliPath, ...args], {
+    cwd,
+    env: { ...process.env, DEBUG: '' },
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+  });
+  const texts = ['', '', '', ''];
+  for (const fd of [1, 2, 3]) {
+    (child.stdio[fd] as NodeJS.ReadableStream).setEncoding('utf8').on('data', (text) => {
+      texts[fd] += text;
+    });
+  }
+  const exitCode = await new Promise<number | null>((resolve) => child.on('close', resolve));
+  const [, stdout, stderr, times] = texts;
+  const ofChildren = times.trim().split('\n').at(-1)!;
+  const seconds = [...ofChildren.matchAll(/(\d+)m([\d.]+)s/g)].reduce(
+    (sum, [, m, s]) => sum + 60 * Number(m) + Number(s),
+    0,
+  );
+  return { exitCode, stdout, stderr, cpuMs: 1000 * seconds };
+}
+
 /** Writes `rows.jsonl` (one row) and `tokenizer.json` (made from it) into the folder: the least that commands can work with. */
 export async function writeProject(folder: string): Promise<void> {
   writeFileSync(join(folder, 'rows.jsonl'), '{"prompt": "什么是词元？", "completion": "词元是文本的最小单位。"}\n');

@@ -3,7 +3,7 @@
 import type { Activity } from '../../src/parallel/control.js';
 import type { WorkerTask } from '../../src/parallel/tasks.js';
 
-export type FaultKind = 'throw' | 'exit' | 'heap' | 'loop' | 'native';
+export type FaultKind = 'throw' | 'exit' | 'heap' | 'loop' | 'native' | 'segfault';
 
 export interface Fault {
   readonly kind: FaultKind;

@@ -51,6 +51,11 @@ function fail(kind: FaultKind): void {
   if (kind === 'exit') process.exit(7);
   if (kind === 'heap') for (const hoard: object[] = []; ; ) hoard.push(new Array(100_000).fill(hoard.length));
   if (kind === 'loop') for (;;);
+  if (kind === 'segfault') {
+    // What the system does to a process for a bad access, at the same instant and as little to be caught: the default action.
+    process.kill(process.pid, 'SIGSEGV');
+    for (;;); // The signal may take its time; nothing more happens in this thread.
+  }
   // A native call that doesn't return: opening a pipe waits for its other end.
   const pipe = join(fault.folder, `pipe-${process.pid}-${Math.random()}`);
   execFileSync('mkfifo', [pipe]);

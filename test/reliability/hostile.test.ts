@@ -2,7 +2,8 @@
 
 import { join } from 'node:path';
 import { before, test } from 'node:test';
-import { fuzzCommands, fuzzFolders, fuzzInProcess, type Seeds, TARGETS } from '../torture/fuzz.js';
+import { fuzzFolders, fuzzInProcess, type Seeds, TARGETS } from '../torture/fuzz.js';
+import { fuzzCommands } from '../torture/fuzz-commands.js';
 import { createProject, trainToEnd } from './project.js';
 
 const SEED = 20261124;
@@ -10,7 +11,7 @@ const SEED = 20261124;
 let seeds: Seeds;
 
 before(async () => {
-  const project = createProject();
+  const project = createProject(8);
   await trainToEnd(project, 'run', ['--max-steps', '7']);
   seeds = { project, saveDir: join(project, 'run') };
 });
@@ -25,6 +26,6 @@ test('hostile files: mutants of a checkpoint folder are loaded or refused', asyn
   await fuzzFolders(100, SEED, seeds);
 });
 
-test('hostile files: the command line refuses mutants with code 2 and without a stack trace', async () => {
+test('hostile files: the command line refuses mutants with code 2 and without a stack trace, within a second', async () => {
   for (const target of TARGETS) await fuzzCommands(target, 2, SEED, seeds);
 });

@@ -8,6 +8,7 @@ import { formatPrompt } from '../../src/data/template.js';
 import { trainBpe } from '../../src/tokenizer/train.js';
 import { cliPath } from '../helpers/cli.js';
 import { ROWS, temporaryFolder } from '../helpers/run.js';
+import type { FaultyRun } from './faulty-child.js';
 
 /** The validation contradicts the training: its loss is lowest at step 14, and the run ends five evaluations later, at step 49. */
 const CONFIG = `
@@ -19,15 +20,15 @@ data: { train_path: train.jsonl, val_path: val.jsonl }
 tokenizer: { path: tokenizer.json }
 `;
 
-/** Writes config.yaml, data and tokenizer into a new folder. */
-export function createProject(): string {
+/** Writes config.yaml, data and tokenizer into a new folder. Fewer channels make smaller files. */
+export function createProject(nEmbd = 32): string {
   const folder = temporaryFolder();
   const lines = (rows: readonly object[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
   const contradicting = ROWS.slice(0, 12).map(({ prompt }, i) => ({
     prompt,
     completion: ROWS[(i + 18) % ROWS.length].completion,
   }));
-  writeFileSync(join(folder, 'config.yaml'), CONFIG);
+  writeFileSync(join(folder, 'config.yaml'), CONFIG.replace('n_embd: 32', `n_embd: ${nEmbd}`));
   writeFileSync(join(folder, 'train.jsonl'), lines(ROWS.slice(0, 12)));
   writeFileSync(join(folder, 'val.jsonl'), lines(contradicting));
   const texts = ROWS.flatMap(({ prompt, completion }) => [formatPrompt(prompt), completion]);
@@ -60,7 +61,14 @@ export function startTrain(project: string, saveDir: string, args: readonly stri
   );
 }
 
-export function watchTrain(child: ChildProcess): TrainProcess {
+/** A training in a process of its own whose worker fails; without a project. */
+export function startFaulty(folder: string, run: FaultyRun): TrainProcess {
+  return watchTrain(spawn(process.execPath, [FAULTY, folder, JSON.stringify(run)]));
+}
+
+const FAULTY = join(import.meta.dirname, 'faulty-child.js');
+
+function watchTrain(child: ChildProcess): TrainProcess {
   let stdout = '';
   let stderr = '';
   let isOver = false;

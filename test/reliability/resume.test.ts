@@ -101,6 +101,43 @@ for (const [field, change, outcome] of FORGOTTEN) {
   });
 }
 
+/** config.json, each field forgotten in turn, of a run that ended with its last save: all it does is to end once more. */
+const FORGOTTEN_INFO: Record<string, 'repeats its evaluation' | 'has no training loss' | 'refused'> = {
+  format_version: 'refused',
+  step: 'refused',
+  vocab_size: 'refused',
+  model: 'refused',
+  train_loss: 'has no training loss',
+  eval_loss: 'repeats its evaluation',
+};
+/** Settings: the run takes them from its own configuration, and compares. */
+const SETTINGS = ['training', 'data', 'tokenizer', 'tfjs', 'engine', 'precision'];
+
+test('resume: of config.json, too, every field is needed that a resumed run takes over', async () => {
+  const folder = temporaryFolder();
+  const options = { workers: 1, model: { n_layer: 1, n_embd: 32 }, training: { max_steps: 6, eval_interval: 4 } };
+  await runToEnd(testInputs(folder, options));
+  const path = join(folder, 'last/config.json');
+  const info = JSON.parse(readFileSync(path, 'utf8')) as State;
+  assert.deepEqual(Object.keys(info).sort(), [...Object.keys(FORGOTTEN_INFO), ...SETTINGS].sort());
+  const resume = async () => {
+    const events = await runToEnd(testInputs(folder, { ...options, resume: true })).catch((error: Error) => error);
+    if (events instanceof Error) return events.name === 'CheckpointError' ? 'refused' : String(events);
+    if (events.some(({ type }) => type === 'evaluation')) return 'repeats its evaluation';
+    return (events.at(-1) as EndEvent).trainLoss === null ? 'has no training loss' : 'ends';
+  };
+  for (const [field, outcome] of Object.entries(FORGOTTEN_INFO)) {
+    // What may be null is null before it is known.
+    const forgotten = outcome === 'refused' ? undefined : null;
+    writeFileSync(path, JSON.stringify({ ...info, [field]: forgotten }));
+    assert.equal(await resume(), outcome, field);
+    writeFileSync(path, JSON.stringify({ ...info, [field]: undefined }));
+    assert.equal(await resume(), 'refused', `no ${field}`);
+    writeFileSync(path, JSON.stringify(info));
+    assert.equal(await resume(), 'ends', field);
+  }
+});
+
 test('resume: no field of the state is missing from these controls', () => {
   const fields = FORGOTTEN.map(([field]) => field);
   // Its control needs a run that diverges: below.

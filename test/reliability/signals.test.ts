@@ -9,7 +9,7 @@ import { before, test } from 'node:test';
 import { lockFolder } from '../../src/checkpoint/run-lock.js';
 import { cliPath } from '../helpers/cli.js';
 import { temporaryFolder } from '../helpers/run.js';
-import { checkpointsOf, createProject, fingerprintOf, startTrain, trainToEnd, watchTrain } from './project.js';
+import { checkpointsOf, createProject, fingerprintOf, startFaulty, startTrain, trainToEnd } from './project.js';
 
 let project: string;
 let expected: Record<string, string>;
@@ -98,11 +98,15 @@ for (const view of ['', '--plain']) {
   });
 }
 
-const HUNG = join(import.meta.dirname, 'hung-child.js');
+/** The second worker hangs in native code in step 5, for ever. */
+const HUNG = {
+  run: { workers: 2, model: { n_layer: 1, n_embd: 32 } },
+  fault: { kind: 'native', task: 'step', step: 5, rank: 1, at: 'reduce' },
+} as const;
 
 test('signals: the second SIGINT ends the process at once, even with a worker that hangs in native code', async () => {
   const folder = temporaryFolder();
-  const run = watchTrain(spawn(process.execPath, [HUNG, folder, '1000000']));
+  const run = startFaulty(folder, { ...HUNG, patienceMs: 1_000_000 });
   await run.seen(STEP, 4);
   run.child.kill('SIGINT');
   // The signals of one kind that arrive together count as one: SIGTERM is another.
@@ -114,7 +118,7 @@ test('signals: the second SIGINT ends the process at once, even with a worker th
 });
 
 test('workers: one that hangs in native code can’t be ended, so the run is saved and says so', async () => {
-  const run = watchTrain(spawn(process.execPath, [HUNG, temporaryFolder(), '500']));
+  const run = startFaulty(temporaryFolder(), { ...HUNG, patienceMs: 500 });
   const { signal, stderr } = await run.ended;
   assert.match(
     stderr,

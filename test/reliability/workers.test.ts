@@ -8,7 +8,7 @@ import type { TrainEvent } from '../../src/trainer/events.js';
 import { runToEnd, temporaryFolder, testInputs } from '../helpers/run.js';
 import type { Fault } from './fault.js';
 import { withFault } from './faults.js';
-import { checkpointsOf } from './project.js';
+import { canResume, checkpointsOf, startFaulty } from './project.js';
 
 const OPTIONS = {
   workers: 2,
@@ -17,6 +17,8 @@ const OPTIONS = {
 };
 /** Long for a worker that has a few milliseconds of work, short for a test. */
 const PATIENCE_MS = 1500;
+
+const isWindows = process.platform === 'win32';
 
 let expected: Record<string, string>;
 
@@ -55,7 +57,8 @@ for (const [fault, warning] of CASES) {
   const where = `${fault.task}${fault.step ? ` ${fault.step}` : ''}${fault.at ? `, ${fault.at}` : ''}`;
   test(`workers: ${fault.kind} (${where}) is survived with the same bits, and named`, async () => {
     const folder = temporaryFolder();
-    const patienceMs = fault.kind === 'loop' ? PATIENCE_MS : undefined;
+    // Filling a heap may take a busy machine longer than the watchdog waits.
+    const patienceMs = fault.kind === 'loop' ? PATIENCE_MS : 60_000;
     const events = await runToEnd(withFault(testInputs(folder, OPTIONS), fault, { patienceMs }));
     const warnings = warningsOf(events);
     assert.equal(warnings.length, 1);
@@ -84,6 +87,20 @@ test('workers: three failures in a row are survived', async () => {
   const events = await runToEnd(withFault(testInputs(folder, OPTIONS), fault, { count: 3 }));
   assert.equal(warningsOf(events).length, 3);
   assert.deepEqual(checkpointsOf(folder), expected);
+});
+
+test('workers: a segfault ends the process, and the last checkpoint resumes to the same bits', {
+  skip: isWindows,
+}, async () => {
+  for (const at of ['forward', 'update'] as const) {
+    const folder = temporaryFolder();
+    // In step 7: the checkpoint of step 5 is written, or being written.
+    const fault = { kind: 'segfault', task: 'step', step: 7, at } as const;
+    const { signal, exitCode } = await startFaulty(folder, { run: OPTIONS, fault }).ended;
+    assert.deepEqual([signal, exitCode], ['SIGSEGV', null]);
+    await runToEnd(testInputs(folder, { ...OPTIONS, resume: canResume(folder) }));
+    assert.deepEqual(checkpointsOf(folder), expected);
+  }
 });
 
 test('workers: the fourth failure in a row ends the run with everything saved, and it can be resumed', async () => {

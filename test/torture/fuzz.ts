@@ -12,7 +12,6 @@ import { loadConfig } from '../../src/config/load.js';
 import { loadRows } from '../../src/data/jsonl.js';
 import { LoomError } from '../../src/errors.js';
 import { parseTokenizer } from '../../src/tokenizer/tokenizer.js';
-import { runCli } from '../helpers/cli.js';
 import { byteMutations, mutateBytes, mutateJson, valueMutations } from './mutations.js';
 
 export interface Seeds {
@@ -25,12 +24,14 @@ export interface Seeds {
 export const TARGETS = ['checkpoint', 'tokenizer', 'config', 'rows'] as const;
 export type Target = (typeof TARGETS)[number];
 
-const LONGEST_MS = 1000;
+export const LONGEST_MS = 1000;
+/** On a busy machine the clock may run on while others have the processor: so often in all before it counts. */
+export const TRIES = 4;
 const MODEL = 'last/model.safetensors';
-const STATE = 'last/training/state.json';
+export const STATE = 'last/training/state.json';
 const INFO = 'last/config.json';
 
-interface Mutant {
+export interface Mutant {
   /** From the project, or from the run's folder. */
   readonly file: string;
   readonly content: Uint8Array | string;
@@ -40,7 +41,7 @@ const FILES: Record<Target, readonly string[]> = {
   checkpoint: [MODEL, MODEL, INFO, STATE],
   tokenizer: ['tokenizer.json'],
   config: ['config.yaml'],
-  rows: ['train.jsonl'],
+  rows: ['train.jsonl', 'val.jsonl'],
 };
 
 /** Reads `count` mutants in this process. Throws at the first that crashes, takes longer than a second, or pollutes. */
@@ -49,69 +50,50 @@ export async function fuzzInProcess(target: Target, count: number, seed: number,
   mkdirSync(scratch, { recursive: true });
   await fc.assert(
     fc.property(mutants(target, seeds), (mutant) => {
-      const started = performance.now();
-      try {
-        read(mutant, scratch);
-      } catch (error) {
-        if (!(error instanceof LoomError)) throw error;
-        if (error.message.length > 4000) throw new Error(`a message of ${error.message.length} characters`);
+      const ms = Array.from({ length: TRIES }, () => 0);
+      for (let i = 0; i < TRIES; i++) {
+        ms[i] = timeToRead(mutant, scratch);
+        if (ms[i] < LONGEST_MS) break;
+        if (i === TRIES - 1) throw new Error(`${ms.map(Math.round).join(', ')} ms`);
       }
-      const ms = performance.now() - started;
-      if (ms > LONGEST_MS) throw new Error(`${ms} ms`);
       if (Object.keys(Object.prototype).length > 0) throw new Error('Object.prototype was changed');
     }),
     { numRuns: count, seed },
   );
 }
 
-/**
- * Gives `count` mutants to the command line: it ends by itself, with a known code and no stack trace. Returns the longest time in
- * ms, which isn't judged: a mutant that is good enough to be trained on takes as long as a training.
- */
-export async function fuzzCommands(target: Target, count: number, seed: number, seeds: Seeds): Promise<number> {
-  let slowestMs = 0;
-  const drawn = fc.sample(mutants(target, seeds), { numRuns: count, seed });
-  const folder = join(seeds.project, `commands-${target}`);
-  for (const [i, { file, content }] of drawn.entries()) {
-    cpSync(seeds.saveDir, join(folder, 'run'), { recursive: true });
-    for (const name of ['config.yaml', 'train.jsonl', 'val.jsonl', 'tokenizer.json']) {
-      copyFileSync(join(seeds.project, name), join(folder, name));
-    }
-    writeFileSync(join(folder, file.startsWith('last/') ? join('run', file) : file), content);
-    const args =
-      target === 'checkpoint' && file !== STATE
-        ? ['infer', '--ckpt', 'run/last', '--prompt', '天空', '--max-new-tokens', '2', '--json']
-        : ['train', '--save-dir', 'run', '--json', '--max-steps', '3', ...(file === STATE ? ['--resume'] : [])];
-    const started = performance.now();
-    const { exitCode, stderr } = await runCli(args, { cwd: folder });
-    const ms = performance.now() - started;
-    slowestMs = Math.max(slowestMs, ms);
-    const where = `${target} mutant ${i} of seed ${seed} (${file})`;
-    if (exitCode === null || ![0, 2].includes(exitCode)) throw new Error(`${where}: exit code ${exitCode}: ${stderr}`);
-    if (/\n\s+at .+:\d+:\d+/.test(stderr)) throw new Error(`${where}: a stack trace: ${stderr}`);
-  }
-  return slowestMs;
-}
-
 /** The whole folder through the loaders that commands use, which also compare the files with each other. */
 export async function fuzzFolders(count: number, seed: number, seeds: Seeds): Promise<void> {
-  const folder = join(seeds.project, 'fuzz-folder');
+  const [folder, whole] = [join(seeds.project, 'fuzz-folder'), join(seeds.saveDir, 'last')];
+  cpSync(whole, join(folder, 'last'), { recursive: true });
   await fc.assert(
     fc.asyncProperty(mutants('checkpoint', seeds), async ({ file, content }) => {
-      cpSync(join(seeds.saveDir, 'last'), join(folder, 'last'), { recursive: true });
       writeFileSync(join(folder, file), content);
       for (const load of [loadCheckpoint, loadTraining]) {
         await load(join(folder, 'last')).catch((error: unknown) => {
           if (!(error instanceof LoomError)) throw error;
         });
       }
+      copyFileSync(join(seeds.saveDir, file), join(folder, file));
     }),
     { numRuns: count, seed },
   );
 }
 
-function mutants(target: Target, { project, saveDir }: Seeds): fc.Arbitrary<Mutant> {
-  return fc.constantFrom(...FILES[target]).chain((file) => {
+/** Milliseconds. Throws what isn't an error of ours. */
+function timeToRead(mutant: Mutant, scratch: string): number {
+  const started = performance.now();
+  try {
+    read(mutant, scratch);
+  } catch (error) {
+    if (!(error instanceof LoomError)) throw error;
+    if (error.message.length > 4000) throw new Error(`a message of ${error.message.length} characters`);
+  }
+  return performance.now() - started;
+}
+
+export function mutants(target: Target, { project, saveDir }: Seeds): fc.Arbitrary<Mutant> {
+  const choices = FILES[target].map((file) => {
     const bytes = readFileSync(join(file.startsWith('last/') ? saveDir : project, file));
     const byByte = byteMutations.map((mutations): Mutant => ({ file, content: mutateBytes(bytes, mutations) }));
     if (file === 'config.yaml') return byByte;
@@ -120,6 +102,7 @@ function mutants(target: Target, { project, saveDir }: Seeds): fc.Arbitrary<Muta
     );
     return fc.oneof(byByte, byValue);
   });
+  return fc.oneof(...choices);
 }
 
 function mutateValues(file: string, bytes: Buffer, mutations: Parameters<typeof mutateJson>[1]): Uint8Array | string {
@@ -144,12 +127,12 @@ function mutateValues(file: string, bytes: Buffer, mutations: Parameters<typeof 
 }
 
 function read({ file, content }: Mutant, scratch: string): void {
-  const text = typeof content === 'string' ? content : Buffer.from(content).toString();
+  const text = () => (typeof content === 'string' ? content : Buffer.from(content).toString());
   if (file === MODEL) parseSafetensors(Buffer.from(content), file);
-  else if (file === INFO) parseInfo(text, file);
-  else if (file === STATE) parseState(text, file);
+  else if (file === INFO) parseInfo(text(), file);
+  else if (file === STATE) parseState(text(), file);
   else if (file === 'tokenizer.json')
-    parseTokenizer(text, file).encode('天空 (a+)+$ aaaaaaaaaaaaaaaaaaaaaaaaaaaa', { special: true });
+    parseTokenizer(text(), file).encode('天空 (a+)+$ aaaaaaaaaaaaaaaaaaaaaaaaaaaa', { special: true });
   else {
     const path = join(scratch, file);
     writeFileSync(path, content);

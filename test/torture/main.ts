@@ -6,11 +6,14 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { createRandom } from '../../src/random.js';
+import { exploreStep } from '../parallel/protocol.js';
 import { killAndResume } from '../reliability/kill.js';
 import { createProject, fingerprintOf, startTrain, trainToEnd } from '../reliability/project.js';
 import { DEATHS, killWorkers } from './deaths.js';
 import { fillDisks } from './disk.js';
-import { fuzzCommands, fuzzFolders, fuzzInProcess, TARGETS } from './fuzz.js';
+import { fuzzFolders, fuzzInProcess, type Seeds, TARGETS } from './fuzz.js';
+import { fuzzCommands } from './fuzz-commands.js';
+import { inLanes } from './lanes.js';
 import { sanitize } from './sanitize.js';
 import { soak } from './soak.js';
 
@@ -21,6 +24,8 @@ interface Run {
   readonly project: string;
 }
 
+/** Small files make many mutants; what is checked is the same. */
+const FUZZED_CHANNELS = 8;
 const MUTANTS = { checkpoint: 1_000_000, tokenizer: 100_000, config: 100_000, rows: 100_000 };
 
 const SECTIONS: Record<string, (run: Run) => Promise<string>> = {
@@ -28,12 +33,12 @@ const SECTIONS: Record<string, (run: Run) => Promise<string>> = {
     const expected = await wholeRun(project);
     const count = scaled(200);
     let kills = 0;
-    for (let i = 0; i < count; i++) {
+    await inLanes(count, async (i) => {
       const run = await killAndResume(project, `kill-${i}`, seed + i);
       kills += run.kills;
       if (JSON.stringify(fingerprintOf(run.saveDir)) !== expected) throw new Error(`seed ${seed + i}: other files`);
       rmSync(run.saveDir, { recursive: true });
-    }
+    });
     return `${count} of ${count} runs identical after ${kills} kill -9`;
   },
   async workers({ seed, scaled }) {
@@ -51,17 +56,18 @@ const SECTIONS: Record<string, (run: Run) => Promise<string>> = {
     const codes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 0 } as const;
     const count = scaled(50);
     for (const [signal, code] of Object.entries(codes) as [keyof typeof codes, number][]) {
-      for (let i = 0; i < count; i++) {
+      const steps = Array.from({ length: count }, () => uniformInt(random, 1, 45));
+      await inLanes(count, async (i) => {
         const name = `${signal}-${i}`;
         const run = startTrain(project, name);
-        await run.seen('"type":"step"', uniformInt(random, 1, 45));
+        await run.seen('"type":"step"', steps[i]);
         run.child.kill(signal);
         const { exitCode, stderr } = await run.ended;
         if (exitCode !== code) throw new Error(`${name}: exit code ${exitCode}: ${stderr}`);
         if (code !== 0) await trainToEnd(project, name, ['--resume']);
         if (JSON.stringify(fingerprintOf(join(project, name))) !== expected) throw new Error(`${name}: other files`);
         rmSync(join(project, name), { recursive: true });
-      }
+      });
     }
     return `${count} of ${count} of each of ${Object.keys(codes).join(', ')}: right code, saved, identical in the end`;
   },
@@ -76,25 +82,44 @@ const SECTIONS: Record<string, (run: Run) => Promise<string>> = {
     return `${count} of ${count} races had exactly one winner`;
   },
   disk: ({ scaled, project }) => fillDisks(project, scaled(60)),
-  async fuzz({ seed, scaled, project }) {
-    await wholeRun(project);
-    const seeds = { project, saveDir: join(project, 'whole') };
-    const figures: string[] = [];
-    for (const target of TARGETS) {
-      const [count, commands] = [scaled(MUTANTS[target]), scaled(2000)];
-      await fuzzInProcess(target, count, seed, seeds);
-      const slowestMs = await fuzzCommands(target, commands, seed, seeds);
-      figures.push(
-        `${target}: ${count} in process, ${commands} through the command line (slowest ${Math.round(slowestMs)} ms)`,
-      );
-    }
+  async fuzz({ seed, scaled }) {
+    const seeds = await fuzzSeeds();
+    for (const target of TARGETS) await fuzzInProcess(target, scaled(MUTANTS[target]), seed, seeds);
     const folders = scaled(20_000);
     await fuzzFolders(folders, seed, seeds);
-    return `${figures.join('; ')}; ${folders} whole folders: 0 crashes, 0 untyped errors`;
+    const figures = TARGETS.map((target) => `${scaled(MUTANTS[target])} mutants of ${target}`);
+    return `${figures.join(', ')}, ${folders} whole folders: 0 crashes, 0 untyped errors, each under 1 s`;
+  },
+  async commands({ seed, scaled }) {
+    const seeds = await fuzzSeeds();
+    const figures: string[] = [];
+    for (const target of TARGETS) {
+      const count = scaled(2000);
+      const { slowestMs, judgedByCpu, codes } = await fuzzCommands(target, count, seed, seeds);
+      const ends = [...codes].map(([code, times]) => `${times} with ${code}`).join(', ');
+      const busy = judgedByCpu > 0 ? `, ${judgedByCpu} judged by processor time` : '';
+      figures.push(`${target} ${count} (${ends}; slowest ${Math.round(slowestMs)} ms${busy})`);
+    }
+    return `${figures.join('; ')}: each under 1 s`;
+  },
+  async protocol({ scaled }) {
+    // The size of an exhaustive search isn't a matter of scale, only whether it has two or three workers.
+    const workers = scaled(100) < 100 ? 2 : 3;
+    const figures = (['none', 'throws', 'dies', 'aborted'] as const).map((trouble) => {
+      const { states } = exploreStep({ workers, microBatches: trouble === 'none' ? 2 : 1, trouble });
+      return `${trouble} ${states}`;
+    });
+    return `${workers} workers in every order: ${figures.join(', ')} states; 0 races, 0 deadlocks`;
   },
   sanitize: async ({ project }) => sanitize(project),
   soak: ({ scaled, project }) => soak(project, scaled(60)),
 };
+
+async function fuzzSeeds(): Promise<Seeds> {
+  const project = createProject(FUZZED_CHANNELS);
+  await wholeRun(project);
+  return { project, saveDir: join(project, 'whole') };
+}
 
 async function wholeRun(project: string): Promise<string> {
   await trainToEnd(project, 'whole');

@@ -1,9 +1,11 @@
 // Takes the events of a run: dashboard or lines, metrics file, signals; ends with the exit code that fits.
 
+import { join } from 'node:path';
 import type { Config } from '../../config/config.js';
 import { NonFiniteError } from '../../errors.js';
 import type { EndEvent, TrainEvent } from '../../trainer/events.js';
 import { MetricsFile } from '../../trainer/metrics.js';
+import { METRICS_FILE } from '../../trainer/metrics-lines.js';
 import { startTraining, type TrainingRun } from '../../trainer/trainer.js';
 import { openDashboard } from '../../ui/open.js';
 import { createJsonPrinter, createPlainPrinter, createQuietPrinter } from '../../ui/plain.js';
@@ -18,11 +20,11 @@ interface View {
 }
 
 export async function followRun({ inputs, useDashboard }: PreparedRun, options: TrainOptions): Promise<void> {
-  surviveLostOutput();
-  const run = startTraining(inputs);
+  surviveLostOutput(inputs.config.training.saveDir);
+  let metrics: MetricsFile | null = null;
+  const run = startTraining({ ...inputs, syncRecord: async () => metrics?.sync() });
   const signals = watchSignals(() => run.control.stop());
   let view: View | null = null;
-  let metrics: MetricsFile | null = null;
   let end: EndEvent | null = null;
   try {
     for await (const event of run.events) {
@@ -65,12 +67,17 @@ function divergence({ step }: EndEvent, { training }: Config): NonFiniteError {
 }
 
 /**
- * The terminal or the reader may go away (a closed window, `| head`), and the training goes on without: what is written then
- * is lost, and no error. Replaces the listener of cli.ts, which ends the program.
+ * The terminal or the reader may go away (a closed window, `| head`), or the file of the log be full, and the training goes on
+ * without: what is written then is lost, which stderr says once. Replaces the listener of cli.ts, which ends the program.
  */
-function surviveLostOutput(): void {
+function surviveLostOutput(saveDir: string): void {
   process.stdout.removeAllListeners('error');
-  process.stdout.on('error', () => {});
+  process.stdout.once('error', ({ message }) => {
+    process.stdout.on('error', () => {});
+    process.stderr.write(
+      `standard output can't be written any more (${message}); the run goes on, its record is ${join(saveDir, METRICS_FILE)}\n`,
+    );
+  });
 }
 
 function openView(run: TrainingRun, interrupt: () => void): Promise<View> {

@@ -11,8 +11,12 @@ export type FaultKind =
   | 'killed within'
   /** The operation fails once. */
   | 'EIO'
-  /** From the n-th write on none takes anything, as on a full disk. */
-  | 'ENOSPC';
+  /** From the n-th operation on every one fails: a device that is gone. */
+  | 'EIO for ever'
+  /** From the n-th operation on nothing that needs room succeeds, as on a full disk; removals do. */
+  | 'ENOSPC'
+  /** A write takes half of what it is given, once: counts writes. */
+  | 'short write';
 
 export class Killed extends Error {}
 
@@ -34,20 +38,20 @@ export function createFaultyOps(kind: FaultKind, at: number, canExchange: boolea
   /** Whether the fault is this operation's to act out; faults before an operation end it here. */
   const isHit = (operation: 'write' | 'remove' | 'other'): boolean => {
     if (isDead) throw new Killed();
-    if (kind === 'ENOSPC' ? operation !== 'write' : kind === 'killed within' && operation === 'other') return false;
+    if (!canHit(kind, operation)) return false;
     count++;
-    if (kind === 'ENOSPC') return count >= at;
-    if (count !== at) return false;
+    const isDue = kind === 'ENOSPC' || kind === 'EIO for ever' ? count >= at : count === at;
+    if (!isDue) return false;
     if (kind === 'killed before') die();
-    if (kind === 'EIO') throw systemError('EIO', 'i/o error');
+    if (kind.startsWith('EIO')) throw systemError('EIO', 'i/o error');
+    if (kind === 'ENOSPC') throw systemError('ENOSPC', 'no space left');
     return true;
   };
   const wrap = (file: NewFile): NewFile => ({
     write: async (bytes) => {
       if (!isHit('write')) return file.write(bytes);
-      if (kind === 'ENOSPC') throw systemError('ENOSPC', 'no space left');
-      await file.write(bytes.subarray(0, bytes.length >> 1));
-      return die();
+      const taken = await file.write(bytes.subarray(0, bytes.length >> 1));
+      return kind === 'short write' ? taken : die();
     },
     sync: async () => {
       isHit('other');
@@ -86,8 +90,21 @@ export function createFaultyOps(kind: FaultKind, at: number, canExchange: boolea
   return { ops, count: () => count };
 }
 
-/** Operations that write down what they do: names relative to `folder`, without process and serial numbers. */
-export function createTracedOps(folder: string, canExchange: boolean): { ops: FileOps; trace: string[] } {
+function canHit(kind: FaultKind, operation: 'write' | 'remove' | 'other'): boolean {
+  if (kind === 'killed within') return operation !== 'other';
+  if (kind === 'ENOSPC') return operation !== 'remove';
+  return kind !== 'short write' || operation === 'write';
+}
+
+/**
+ * Operations that write down what they do: names relative to `folder`, without process and serial numbers. `before` is called
+ * before each.
+ */
+export function createTracedOps(
+  folder: string,
+  canExchange: boolean,
+  before: () => void = () => {},
+): { ops: FileOps; trace: string[] } {
   const real = createFileOps(canExchange ? exchangeByRenames : () => false);
   const trace: string[] = [];
   const traced =
@@ -96,6 +113,7 @@ export function createTracedOps(folder: string, canExchange: boolean): { ops: Fi
       const paths = args.filter((arg) => typeof arg === 'string');
       const names = paths.map((path) => (relative(folder, path) || '.').replace(/-\d+-\d+/, ''));
       trace.push([what, ...names].join(' '));
+      before();
       return run(...args);
     };
   const create = async (path: string): Promise<NewFile> => {
