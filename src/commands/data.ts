@@ -29,8 +29,8 @@ interface BuildOptions {
 }
 
 async function buildData(options: BuildOptions): Promise<void> {
-  const { parseSource } = await import('../data/build-source.js');
-  const { buildSplits, formatRows, SPLIT_NAMES } = await import('../data/build.js');
+  const { parseSource, SPLIT_NAMES } = await import('../data/build-source.js');
+  const { buildSplits, formatRows } = await import('../data/build.js');
   const seed = parseSeed(options.seed);
   const outsidePath = options.outside ?? join(dirname(options.facts), 'outside.jsonl');
   const source = parseSource(loadSource(options.facts, '--facts'), loadSource(outsidePath, '--outside'));

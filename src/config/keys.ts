@@ -43,7 +43,7 @@ export const SECTIONS = {
   training: {
     batch_size: integer(1, 65536, 16),
     micro_batch: integer(1, 65536, 4),
-    lr: positive(0.0003),
+    lr: positive(0.0006),
     min_lr: notNegative(0),
     warmup_steps: integer(0, 1_000_000_000, 5),
     max_steps: integer(1, 1_000_000_000, 2000),
@@ -52,7 +52,7 @@ export const SECTIONS = {
     beta2: fraction(0.999),
     eps: positive(1e-8),
     grad_clip: notNegative(1),
-    eval_interval: integer(1, 1_000_000_000, 20),
+    eval_interval: integer(1, 1_000_000_000, 50),
     save_interval: integer(1, 1_000_000_000, 200),
     early_stopping_patience: integer(0, 1_000_000_000, 0),
     save_dir: text('checkpoints', 'a folder'),

@@ -12,62 +12,78 @@ export interface Row {
   readonly topic: string;
 }
 
+/** By what the last question is. */
 export interface DialogueCounts {
-  /** Two taught questions of one topic. */
   readonly taught: number;
-  /** One of the two questions is outside the facts: in turn the second, the first. */
   readonly refused: number;
 }
 
 /**
- * Fresh dialogue rows; `rows` are the single questions of the split. No two end in the same answer, refusals apart.
- * Fewer than asked for where the split has too few facts (or too few short ones) to pair.
+ * Fresh dialogue rows; `rows` are the single questions of the split. What came before a question must not change its answer, so
+ * most first turns have nothing to do with it. Every answer is asked for once before one is asked for again, refusals apart.
+ * Fewer than asked for where the split has too few questions (or too few short ones) to pair.
  */
-export function createDialogues(rows: readonly Row[], counts: DialogueCounts, rng: RandomGenerator): Row[] {
-  const taught = shuffled(rows.filter(isTaught), rng);
+export function createDialogues(rows: readonly Row[], counts: DialogueCounts, random: RandomGenerator): Row[] {
+  const taught = shuffled(rows.filter(isTaught), random);
   const outside = shuffled(
     rows.filter((row) => !isTaught(row)),
-    rng,
+    random,
   );
-  return [...createTaught(taught, counts.taught, rng), ...createRefused(taught, outside, counts.refused)];
+  const pick = (kind: FirstTurn, second: Row): Row | undefined => {
+    const pool = kind === 'outside' ? outside : taught;
+    if (pool.length === 0) return undefined;
+    const start = uniformInt(random, 0, pool.length - 1);
+    return [...pool.slice(start), ...pool.slice(0, start)].find((first) => canPrecede(first, second, kind));
+  };
+  return [
+    ...pair(onePerAnswer(taught), counts.taught, BEFORE_TAUGHT, pick),
+    ...pair(outside, counts.refused, BEFORE_REFUSED, pick),
+  ];
 }
 
 /** A shuffled copy (Fisher-Yates). */
-export function shuffled<T>(items: readonly T[], rng: RandomGenerator): T[] {
+export function shuffled<T>(items: readonly T[], random: RandomGenerator): T[] {
   const copy = [...items];
   for (let last = copy.length - 1; last > 0; last--) {
-    const other = uniformInt(rng, 0, last);
+    const other = uniformInt(random, 0, last);
     [copy[last], copy[other]] = [copy[other], copy[last]];
   }
   return copy;
 }
 
+/** A taught question of the same topic, any taught one, or one outside. */
+type FirstTurn = 'topic' | 'any' | 'outside';
+
+/** First turns, in turn. */
+const BEFORE_TAUGHT: readonly FirstTurn[] = ['topic', 'any', 'outside', 'any'];
+const BEFORE_REFUSED: readonly FirstTurn[] = ['any', 'outside'];
 /** Characters of both questions and both answers. Dialogues of the shipped data have up to 70 tokens, of 128. */
 const MAX_DIALOGUE_CHARS = 90;
 
-function createTaught(taught: readonly Row[], count: number, rng: RandomGenerator): Row[] {
+function pair(
+  seconds: readonly Row[],
+  count: number,
+  kinds: readonly FirstTurn[],
+  pick: (first: FirstTurn, second: Row) => Row | undefined,
+): Row[] {
   const dialogues: Row[] = [];
-  const answered = new Set<string>();
-  for (const second of taught) {
+  for (const second of seconds) {
     if (dialogues.length === count) break;
-    if (answered.has(second.completion)) continue;
-    const partners = taught.filter(
-      (first) => first.topic === second.topic && first.completion !== second.completion && fits(first, second),
-    );
-    if (partners.length === 0) continue;
-    answered.add(second.completion);
-    dialogues.push(joinTurns(partners[uniformInt(rng, 0, partners.length - 1)], second));
+    const first = pick(kinds[dialogues.length % kinds.length], second);
+    if (first !== undefined) dialogues.push(joinTurns(first, second));
   }
   return dialogues;
 }
 
-/** Walks both lists from the end that createTaught reaches last, so that the taught turns are new ones where possible. */
-function createRefused(taught: readonly Row[], outside: readonly Row[], count: number): Row[] {
-  const available = Math.min(count, taught.length, outside.length);
-  return Array.from({ length: available }, (_, k) => {
-    const known = taught[taught.length - 1 - k];
-    return k % 2 === 0 ? joinTurns(known, outside[k]) : joinTurns(outside[k], known);
-  }).filter((row) => [...row.prompt, ...row.completion].length <= MAX_DIALOGUE_CHARS);
+/** The same rows, those first whose answer hasn't come before, then the second ones of each answer, and so on. */
+function onePerAnswer(rows: readonly Row[]): Row[] {
+  const seen = new Map<string, number>();
+  const rounds = rows.map((row) => {
+    const round = seen.get(row.completion) ?? 0;
+    seen.set(row.completion, round + 1);
+    return { row, round };
+  });
+  return rounds.sort((a, b) => a.round - b.round).map(({ row }) => row);
 }
 
 function joinTurns(first: Row, second: Row): Row {
@@ -76,6 +92,12 @@ function joinTurns(first: Row, second: Row): Row {
     completion: second.completion,
     topic: isTaught(second) ? DIALOGUE_TOPIC : OUTSIDE_TOPIC,
   };
+}
+
+function canPrecede(first: Row, second: Row, kind: FirstTurn): boolean {
+  if (first.prompt === second.prompt || !fits(first, second)) return false;
+  if (kind === 'outside') return true;
+  return first.completion !== second.completion && (kind === 'any' || first.topic === second.topic);
 }
 
 function isTaught(row: Row): boolean {

@@ -8,8 +8,22 @@ export interface Fact {
   readonly id: string;
   readonly topic: string;
   readonly answer: string;
+  /** For training; where neither val nor test is given, the builder takes theirs out of these. */
   readonly wordings: readonly string[];
+  /** Wordings that only validation asks. */
+  readonly val: readonly string[];
+  /** Wordings that only the test asks. */
+  readonly test: readonly string[];
 }
+
+/** A question outside the facts; without a split the builder chooses one. */
+export interface OutsideQuestion {
+  readonly prompt: string;
+  readonly split?: SplitName;
+}
+
+export const SPLIT_NAMES = ['train', 'val', 'test'] as const;
+export type SplitName = (typeof SPLIT_NAMES)[number];
 
 export interface SourceFile {
   /** As the user gave it; error messages begin with it. */
@@ -19,8 +33,7 @@ export interface SourceFile {
 
 export interface Source {
   readonly facts: readonly Fact[];
-  /** Questions outside the facts. */
-  readonly outside: readonly string[];
+  readonly outside: readonly OutsideQuestion[];
 }
 
 /** Characters (code points) an answer may have: with its question it stays well inside a context of 128 tokens. */
@@ -41,12 +54,12 @@ export function parseSource(factsFile: SourceFile, outsideFile: SourceFile): Sou
   const facts = parseLines(factsFile, FACT_KEYS).map((line) => {
     const fact = readFact(line);
     claim(ids, fact.id, line, `the id "${fact.id}"`, 'Every fact needs an id of its own. Rename one of them.');
-    for (const wording of fact.wordings) claimQuestion(asked, wording, line);
+    for (const wording of [...fact.wordings, ...fact.val, ...fact.test]) claimQuestion(asked, wording, line);
     return fact;
   });
   const outside = parseLines(outsideFile, OUTSIDE_KEYS).map((line) => {
     const question = readOutside(line);
-    claimQuestion(asked, question, line);
+    claimQuestion(asked, question.prompt, line);
     return question;
   });
   return { facts, outside };
@@ -69,11 +82,17 @@ interface Line {
   readonly form: string;
 }
 
-const FACT_KEYS = ['id', 'topic', 'answer', 'wordings'];
-const OUTSIDE_KEYS = ['topic', 'prompt'];
+interface Keys {
+  readonly needed: readonly string[];
+  readonly optional: readonly string[];
+}
 
-function parseLines({ path, text }: SourceFile, keys: readonly string[]): Line[] {
-  const form = `Every line is one JSON object with the keys ${keys.join(', ')}.`;
+const FACT_KEYS: Keys = { needed: ['id', 'topic', 'answer', 'wordings'], optional: ['val', 'test'] };
+const OUTSIDE_KEYS: Keys = { needed: ['topic', 'prompt'], optional: ['split'] };
+
+function parseLines({ path, text }: SourceFile, { needed, optional }: Keys): Line[] {
+  const form = `Every line is one JSON object with the keys ${needed.join(', ')} and, if wanted, ${optional.join(', ')}.`;
+  const keys = [...needed, ...optional];
   const lines = text.split(/\r?\n/);
   const parsed = lines.flatMap((line, index) =>
     line.trim() === '' ? [] : [parseLine(line, `${path}:${index + 1}`, keys, form)],
@@ -119,30 +138,37 @@ function readFact(line: Line): Fact {
     throw problem(line.place, `the answer has ${answerChars} characters: ${shorten(answer)}`, fix);
   }
   checkPlain(line.place, 'answer', answer);
-  return { id, topic, answer, wordings: readWordings(line) };
-}
-
-function readWordings(line: Line): string[] {
-  const { wordings } = line.row;
-  if (!Array.isArray(wordings) || !wordings.every(isText)) {
-    throw problem(line.place, `"wordings" must be a list of texts, got ${show(wordings)}.`, line.form);
-  }
-  if (wordings.length < MIN_WORDINGS) {
+  const [wordings, val, test] = ['wordings', 'val', 'test'].map((name) => readWordings(line, name));
+  const count = wordings.length + val.length + test.length;
+  if (wordings.length === 0 || count < MIN_WORDINGS) {
     const fix = 'One goes to test, one to validation, the rest to training; 8 or more teach well. Add some.';
-    throw problem(line.place, `${wordings.length} of at least ${MIN_WORDINGS} wordings.`, fix);
+    const what = wordings.length === 0 ? 'no wording for training.' : `${count} of at least ${MIN_WORDINGS} wordings.`;
+    throw problem(line.place, what, fix);
   }
-  for (const wording of wordings) checkPlain(line.place, 'wording', wording);
-  return wordings;
+  return { id, topic, answer, wordings, val, test };
 }
 
-function readOutside(line: Line): string {
-  const { topic } = line.row;
+function readWordings(line: Line, name: string): string[] {
+  const texts = line.row[name] ?? (name === 'wordings' ? undefined : []);
+  if (!Array.isArray(texts) || !texts.every(isText)) {
+    throw problem(line.place, `"${name}" must be a list of texts, got ${show(texts)}.`, line.form);
+  }
+  for (const text of texts) checkPlain(line.place, 'wording', text);
+  return texts;
+}
+
+function readOutside(line: Line): OutsideQuestion {
+  const { topic, split } = line.row;
   if (topic !== OUTSIDE_TOPIC) {
     throw problem(line.place, `"topic" must be "${OUTSIDE_TOPIC}", got ${show(topic)}.`, line.form);
   }
   const prompt = readText(line, 'prompt');
   checkPlain(line.place, 'prompt', prompt);
-  return prompt;
+  const name = SPLIT_NAMES.find((known) => known === split);
+  if (split !== undefined && name === undefined) {
+    throw problem(line.place, `"split" must be ${SPLIT_NAMES.join(', ')} or left out, got ${show(split)}.`, line.form);
+  }
+  return { prompt, split: name };
 }
 
 function readText({ place, row, form }: Line, key: string): string {

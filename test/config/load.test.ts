@@ -30,7 +30,7 @@ const DEFAULTS = {
   training: {
     batchSize: 16,
     microBatch: 4,
-    lr: 0.0003,
+    lr: 0.0006,
     minLr: 0,
     warmupSteps: 5,
     maxSteps: 2000,
@@ -39,7 +39,7 @@ const DEFAULTS = {
     beta2: 0.999,
     eps: 1e-8,
     gradClip: 1,
-    evalInterval: 20,
+    evalInterval: 50,
     saveInterval: 200,
     earlyStoppingPatience: 0,
     saveDir: 'checkpoints',
@@ -73,33 +73,10 @@ test('config: the shipped config.yaml names every key, explains it, and states t
   }
 });
 
-test('config: takes files of the original program unchanged', () => {
-  const text = `
-model:
-  n_layer: 4
-  n_head: 4
-  n_embd: 256
-  seq_len: 128
-  dropout: 0.0
-training:
-  batch_size: 16
-  micro_batch: 4
-  lr: 0.0003
-  weight_decay: 0.01
-  max_steps: 2000
-  warmup_steps: 5
-  eval_interval: 20
-  save_dir: checkpoints
-  seed: 42
-data:
-  train_path: data/train.jsonl
-  val_path: data/val.jsonl
-  format: instruct
-tokenizer:
-  type: hf_tokenizers
-  path: tokenizer/tokenizer.json
-`;
-  assert.deepEqual(loadText(text), DEFAULTS);
+test('config: takes files of the original program unchanged; its settings are a preset', () => {
+  const preset = loadConfig({ configPath: join(repoRoot, 'src/config/presets/original.yaml') });
+  const { training } = DEFAULTS;
+  assert.deepEqual(preset, { ...DEFAULTS, training: { ...training, lr: 0.0003, evalInterval: 20 } });
   const other = loadText(
     'model: {n_layer: 6, n_head: 6, n_embd: 384}\ntraining:\n  save_interval: 200\n  early_stopping_patience: 50\n',
   );

@@ -77,17 +77,17 @@ const cases: [what: string, text: string, message: string][] = [
   [
     'shows value, expectation and default of a wrong type',
     'training:\n  lr: fast\n',
-    'c.yaml line 2: training.lr is the text "fast"; expected a number above 0.\n  The default is 0.0003.',
+    'c.yaml line 2: training.lr is the text "fast"; expected a number above 0.\n  The default is 0.0006.',
   ],
   [
     'refuses a learning rate of 0',
     'training:\n  lr: 0\n',
-    'c.yaml line 2: training.lr is 0; expected a number above 0.\n  The default is 0.0003.',
+    'c.yaml line 2: training.lr is 0; expected a number above 0.\n  The default is 0.0006.',
   ],
   [
     'refuses infinity',
     'training:\n  lr: .inf\n',
-    'c.yaml line 2: training.lr is Infinity; expected a number above 0.\n  The default is 0.0003.',
+    'c.yaml line 2: training.lr is Infinity; expected a number above 0.\n  The default is 0.0006.',
   ],
   [
     'refuses NaN',
@@ -108,7 +108,7 @@ const cases: [what: string, text: string, message: string][] = [
     'explains a decimal comma',
     'training:\n  lr: 0,001\n',
     'c.yaml line 2: training.lr is the text "0,001"; expected a number above 0.\n' +
-      '  Write it without quotes, spaces and underscores, and with a point for the decimals. The default is 0.0003.',
+      '  Write it without quotes, spaces and underscores, and with a point for the decimals. The default is 0.0006.',
   ],
   [
     'explains yes',
@@ -124,7 +124,7 @@ const cases: [what: string, text: string, message: string][] = [
   [
     'explains an empty value',
     'training:\n  lr:\n',
-    'c.yaml line 2: training.lr is nothing; expected a number above 0.\n  Give a value, or leave the key out. The default is 0.0003.',
+    'c.yaml line 2: training.lr is nothing; expected a number above 0.\n  Give a value, or leave the key out. The default is 0.0006.',
   ],
   [
     'refuses no threads',
@@ -186,8 +186,8 @@ const cases: [what: string, text: string, message: string][] = [
   [
     'refuses a learning rate that would rise',
     'training:\n  min_lr: 0.001\n',
-    'c.yaml line 2: training.min_lr 0.001 is above training.lr 0.0003; the learning rate falls from lr to min_lr.\n' +
-      '  Use a min_lr from 0 to 0.0003.',
+    'c.yaml line 2: training.min_lr 0.001 is above training.lr 0.0006; the learning rate falls from lr to min_lr.\n' +
+      '  Use a min_lr from 0 to 0.0006.',
   ],
   [
     'reports all mistakes at once',
@@ -228,7 +228,7 @@ test('config: a mistake on the command line is blamed on the flag', () => {
   );
   assert.equal(
     messageFor('training:\n  lr: 1\n', { sets: ['training.lr='] }),
-    '--set training.lr=: training.lr is the text ""; expected a number above 0.\n  The default is 0.0003.',
+    '--set training.lr=: training.lr is the text ""; expected a number above 0.\n  The default is 0.0006.',
   );
 });
 

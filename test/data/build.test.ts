@@ -7,8 +7,15 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { Command } from 'commander';
 import { registerData } from '../../src/commands/data.js';
-import { buildSplits, formatRows, REFUSAL, SPLIT_NAMES, type Splits } from '../../src/data/build.js';
-import { DIALOGUE_TOPIC, parseSource, questionKey, type Source } from '../../src/data/build-source.js';
+import { buildSplits, formatRows, REFUSAL, type Splits } from '../../src/data/build.js';
+import {
+  DIALOGUE_TOPIC,
+  type Fact,
+  parseSource,
+  questionKey,
+  type Source,
+  SPLIT_NAMES,
+} from '../../src/data/build-source.js';
 import { ConfigError, DataError, FileError } from '../../src/errors.js';
 import { repoRoot } from '../helpers/paths.js';
 
@@ -23,6 +30,10 @@ function readSource(): Source {
     { path: 'data/facts.jsonl', text: readData('facts.jsonl') },
     { path: 'data/outside.jsonl', text: readData('outside.jsonl') },
   );
+}
+
+function wordingsOf({ wordings, val, test }: Fact): string[] {
+  return [...wordings, ...val, ...test];
 }
 
 /** The questions of a prompt, as a user types them: one, or two in a dialogue. */
@@ -51,11 +62,11 @@ describe('shipped data', () => {
     }
   });
 
-  test('shipped data: teaches at least 230 facts, each in 8 wordings or more, with answers of at most 60 characters', () => {
+  test('shipped data: teaches at least 230 facts, each in 11 wordings or more, with answers of at most 60 characters', () => {
     assert.ok(source.facts.length >= 230, `${source.facts.length} facts`);
-    assert.ok(source.outside.length >= 240, `${source.outside.length} questions outside`);
+    assert.ok(source.outside.length >= 1500, `${source.outside.length} questions outside`);
     for (const { id, answer, wordings } of source.facts) {
-      assert.ok(new Set(wordings.map(questionKey)).size >= 8, `${id} has ${wordings.length} wordings`);
+      assert.ok(new Set(wordings.map(questionKey)).size >= 11, `${id} has ${wordings.length} wordings for training`);
       assert.ok([...answer].length <= 60, `${id} answers in ${[...answer].length} characters`);
     }
   });
@@ -65,7 +76,7 @@ describe('shipped data', () => {
   });
 
   test('shipped data: has no space in a question, since prompts lose their spaces', () => {
-    const questions = [...source.facts.flatMap(({ wordings }) => wordings), ...source.outside];
+    const questions = [...source.facts.flatMap(wordingsOf), ...source.outside.map(({ prompt }) => prompt)];
     assert.deepEqual(
       questions.filter((question) => /\s/u.test(question)),
       [],
@@ -83,55 +94,131 @@ describe('shipped data', () => {
     const [train, val, test] = SPLIT_NAMES.map((name) => questionKeys(splits, name));
     const shared = [...val, ...test].filter((key) => train.has(key)).concat([...test].filter((key) => val.has(key)));
     assert.deepEqual(shared, []);
-    assert.equal(
-      train.size + val.size + test.size,
-      source.facts.flatMap((f) => f.wordings).length + source.outside.length,
-    );
+    assert.equal(train.size + val.size + test.size, source.facts.flatMap(wordingsOf).length + source.outside.length);
   });
 
-  test('data build: asks every fact once in test, every second once in validation, and otherwise in training', () => {
-    source.facts.forEach(({ id, answer, wordings }, index) => {
-      const counts = SPLIT_NAMES.map(
-        (name) => splits[name].filter((row) => row.completion === answer && row.topic !== DIALOGUE_TOPIC).length,
-      );
-      const inVal = index % 2 === 0 ? 1 : 0;
-      assert.deepEqual(counts, [wordings.length - 1 - inVal, inVal, 1], id);
-    });
+  test('shipped data: asks every fact once in test, at least every third one in validation', () => {
+    for (const { id, test } of source.facts) assert.equal(test.length, 1, id);
+    assert.ok(source.facts.filter(({ val }) => val.length === 1).length >= source.facts.length / 3);
   });
 
-  test('data build: gives 15 % of the outside questions to test, 5 % to validation, the rest to training', () => {
-    const single = SPLIT_NAMES.map(
-      (name) =>
-        splits[name].filter(({ prompt, completion }) => completion === REFUSAL && !prompt.includes('\n')).length,
+  test('shipped data: puts no question into training that is one character away from an outside question of test', () => {
+    const bare = (text: string): string => text.replace(/[\p{P}\p{S}\s]/gu, '');
+    const outside = (name: string): string[] =>
+      source.outside.filter(({ split }) => split === name).map(({ prompt }) => bare(prompt));
+    const held = outside('test').filter((text) => /\p{Script=Han}/u.test(text) && !/\d/u.test(text));
+    const near = outside('train').flatMap((text) => held.filter((other) => isOneEditAway(text, other)));
+    assert.ok(near.length <= KNOWN_NEAR, `${near.length}: ${near.join(' ')}`);
+  });
+
+  test('data build: puts each question into the split that the source names', () => {
+    const expected = SPLIT_NAMES.map((name) =>
+      [
+        ...source.facts.flatMap((fact) => fact[name === 'train' ? 'wordings' : name]),
+        ...source.outside.filter(({ split }) => split === name).map(({ prompt }) => prompt),
+      ].sort(),
     );
-    const count = source.outside.length;
-    const [val, test] = [Math.round(count * 0.05), Math.round(count * 0.15)];
-    assert.deepEqual(single, [count - val - test, val, test]);
+    const built = SPLIT_NAMES.map((name) =>
+      splits[name]
+        .map(({ prompt }) => prompt)
+        .filter((prompt) => !prompt.includes('\n'))
+        .sort(),
+    );
+    assert.deepEqual(built, expected);
   });
 
   test('data build: writes dialogues in the template, with the taught answer to both turns', () => {
     const answers = new Map(
-      source.facts.flatMap(({ answer, wordings }) => wordings.map((wording): [string, string] => [wording, answer])),
+      source.facts.flatMap((fact) => wordingsOf(fact).map((text) => [text, fact.answer] as const)),
     );
-    for (const question of source.outside) answers.set(question, REFUSAL);
+    for (const { prompt } of source.outside) answers.set(prompt, REFUSAL);
     const dialogues = SPLIT_NAMES.map((name) => splits[name].filter(({ prompt }) => prompt.includes('\n')));
     for (const { prompt, completion } of dialogues.flat()) {
       const [, first, firstAnswer, second] = /^(.*)\n助手:(.*)\n用户:(.*)$/u.exec(prompt) ?? [];
       assert.equal(firstAnswer, answers.get(first), prompt);
       assert.equal(completion, answers.get(second), prompt);
     }
-    // One dialogue of taught questions for every 6 (60, 30) facts, and a quarter more, rounded up, with an outside turn.
-    const taught = [6, 60, 30].map((factsEach) => Math.floor(source.facts.length / factsEach));
+    const counts = dialogues.map((rows) => {
+      const refused = rows.filter(({ completion }) => completion === REFUSAL).length;
+      return [rows.length - refused, refused];
+    });
+    // For every TAUGHT_DIALOGUES facts one that ends in a taught question, for every REFUSED_DIALOGUES one that ends outside.
+    const share = (factsEach: number): number => Math.floor(source.facts.length / factsEach);
     assert.deepEqual(
-      dialogues.map((rows) => rows.length),
-      taught.map((count) => count + Math.ceil(count / 4)),
+      counts,
+      SPLIT_NAMES.map((_, k) => [share(TAUGHT_DIALOGUES[k]), share(REFUSED_DIALOGUES[k])]),
     );
   });
 
+  test('data build: ends a dialogue of training in each answer once', () => {
+    const answers = splits.train.filter(({ topic }) => topic === DIALOGUE_TOPIC).map(({ completion }) => completion);
+    assert.equal(new Set(answers).size, source.facts.length);
+  });
+});
+
+/** Facts for each dialogue of train, val and test, by what its last question is. */
+const TAUGHT_DIALOGUES = [1, 24, 8];
+const REFUSED_DIALOGUES = [4, 48, 24];
+/** Pairs of the first edition of the data that differ in one character, kept so that its test stays what it was. */
+const KNOWN_NEAR = 2;
+
+/** Whether one inserted, deleted or replaced character makes one text out of the other. */
+function isOneEditAway(a: string, b: string): boolean {
+  const [short, long] = a.length <= b.length ? [a, b] : [b, a];
+  if (long.length - short.length > 1) return false;
+  let same = 0;
+  while (same < short.length && short[same] === long[same]) same++;
+  return long.slice(same + 1) === short.slice(long.length === short.length ? same + 1 : same);
+}
+
+describe('splits of a source that names none', () => {
+  const facts = Array.from({ length: 40 }, (_, k) => ({
+    id: `f${k}`,
+    topic: 'science',
+    answer: `答${k}。`,
+    wordings: ['甲', '乙', '丙', '丁'].map((sign) => `${sign}${k}`),
+    val: [],
+    test: [],
+  }));
+  const outside = Array.from({ length: 400 }, (_, k) => ({ prompt: `外${k}` }));
+  const SINGLE = (splits: Splits, name: (typeof SPLIT_NAMES)[number]): string[] =>
+    splits[name].filter(({ prompt }) => !prompt.includes('\n')).map(({ prompt }) => prompt);
+
+  test('data build: gives one wording of a fact to test, one of about every second to val, the rest to training', () => {
+    const splits = buildSplits({ facts, outside: [] }, SEED);
+    const counts = facts.map(({ wordings }) =>
+      SPLIT_NAMES.map((name) => SINGLE(splits, name).filter((prompt) => wordings.includes(prompt)).length),
+    );
+    const withVal = counts.filter(([, val]) => val === 1).length;
+    for (const [train, val, inTest] of counts) assert.deepEqual([train, inTest], [3 - val, 1]);
+    // 40 coins of a fair hash: outside 11 to 29 once in 300 seeds.
+    assert.ok(withVal >= 11 && withVal <= 29, `${withVal} of 40 facts`);
+  });
+
+  test('data build: gives about 15 % of the outside questions to test and 5 % to validation', () => {
+    const splits = buildSplits({ facts, outside }, SEED);
+    const [val, inTest] = (['val', 'test'] as const).map(
+      (name) => SINGLE(splits, name).filter((prompt) => prompt.startsWith('外')).length,
+    );
+    // 400 draws: 60 and 20 expected, with standard deviations of 7.1 and 4.4.
+    assert.ok(Math.abs(inTest - 60) < 22 && Math.abs(val - 20) < 13, `${inTest} and ${val} of 400`);
+  });
+
+  test('data build: moves no question to another split when facts, wordings and outside questions are added', () => {
+    const before = buildSplits({ facts: facts.slice(0, 20), outside: outside.slice(0, 200) }, SEED);
+    const after = buildSplits({ facts, outside }, SEED);
+    for (const name of SPLIT_NAMES) {
+      const now = new Set(SINGLE(after, name));
+      assert.deepEqual(
+        SINGLE(before, name).filter((prompt) => !now.has(prompt)),
+        [],
+      );
+    }
+  });
+
   test('data build: another seed splits otherwise', () => {
-    const other = buildSplits(source, SEED + 1);
-    const test1 = questionKeys(splits, 'test');
-    const kept = [...questionKeys(other, 'test')].filter((key) => test1.has(key)).length;
+    const test1 = new Set(SINGLE(buildSplits({ facts, outside }, SEED), 'test'));
+    const kept = SINGLE(buildSplits({ facts, outside }, SEED + 1), 'test').filter((prompt) => test1.has(prompt)).length;
     assert.ok(kept < test1.size / 2, `${kept} of ${test1.size} test questions are the same`);
   });
 });
@@ -144,21 +231,21 @@ const BAD_FACTS: readonly { what: string; lines: readonly unknown[]; message: st
     lines: [FACT, '{"id":"b",'],
     message:
       'facts.jsonl:2: this is not a JSON object: {"id":"b",\n' +
-      '  Every line is one JSON object with the keys id, topic, answer, wordings. Mend the line or delete it.',
+      '  Every line is one JSON object with the keys id, topic, answer, wordings and, if wanted, val, test. Mend the line or delete it.',
   },
   {
     what: 'an unknown key',
     lines: [{ ...FACT, anwser: '乙。' }],
     message:
       'facts.jsonl:1: unknown key "anwser".\n' +
-      '  Every line is one JSON object with the keys id, topic, answer, wordings.',
+      '  Every line is one JSON object with the keys id, topic, answer, wordings and, if wanted, val, test.',
   },
   {
     what: 'a missing answer',
     lines: ['', { id: 'a', topic: 'science', wordings: FACT.wordings }],
     message:
       'facts.jsonl:2: "answer" must be a text that isn\'t empty, got nothing.\n' +
-      '  Every line is one JSON object with the keys id, topic, answer, wordings.',
+      '  Every line is one JSON object with the keys id, topic, answer, wordings and, if wanted, val, test.',
   },
   {
     what: 'an answer of 61 characters',
@@ -172,7 +259,7 @@ const BAD_FACTS: readonly { what: string; lines: readonly unknown[]; message: st
     lines: [{ ...FACT, wordings: ['一', 2, '三'] }],
     message:
       'facts.jsonl:1: "wordings" must be a list of texts, got ["一",2,"三"].\n' +
-      '  Every line is one JSON object with the keys id, topic, answer, wordings.',
+      '  Every line is one JSON object with the keys id, topic, answer, wordings and, if wanted, val, test.',
   },
   {
     what: 'too few wordings',
@@ -180,6 +267,20 @@ const BAD_FACTS: readonly { what: string; lines: readonly unknown[]; message: st
     message:
       'facts.jsonl:1: 2 of at least 3 wordings.\n' +
       '  One goes to test, one to validation, the rest to training; 8 or more teach well. Add some.',
+  },
+  {
+    what: 'no wording left for training',
+    lines: [{ ...FACT, wordings: [], val: ['一'], test: ['二', '三'] }],
+    message:
+      'facts.jsonl:1: no wording for training.\n' +
+      '  One goes to test, one to validation, the rest to training; 8 or more teach well. Add some.',
+  },
+  {
+    what: 'a test wording that training asks too',
+    lines: [{ ...FACT, test: ['二。'] }],
+    message:
+      'facts.jsonl:1: the question 二。 was used before, at facts.jsonl:1.\n' +
+      '  Spaces, capitals and punctuation at the end make no difference. Reword or delete one of them.',
   },
   {
     what: 'a wording used before, but for spaces and the question mark',
@@ -212,7 +313,7 @@ const BAD_FACTS: readonly { what: string; lines: readonly unknown[]; message: st
     lines: [''],
     message:
       'facts.jsonl has no rows.\n' +
-      '  Every line is one JSON object with the keys id, topic, answer, wordings. Write at least one.',
+      '  Every line is one JSON object with the keys id, topic, answer, wordings and, if wanted, val, test. Write at least one.',
   },
 ];
 
@@ -242,7 +343,10 @@ describe('bad sources', () => {
       { path: 'facts.jsonl', text: toLines([fact]) },
       { path: 'outside.jsonl', text: toLines([OUTSIDE]) },
     );
-    assert.deepEqual(source, { facts: [fact], outside: ['外'] });
+    assert.deepEqual(source, {
+      facts: [{ ...fact, val: [], test: [] }],
+      outside: [{ prompt: '外', split: undefined }],
+    });
   });
 
   test('data build: refuses an outside question that is taught', () => {
@@ -256,13 +360,24 @@ describe('bad sources', () => {
     );
   });
 
+  test('data build: refuses an outside question for a split that does not exist', () => {
+    const outside = toLines([{ ...OUTSIDE, split: 'exam' }]);
+    assert.throws(
+      () => parseSource({ path: 'facts.jsonl', text: toLines([FACT]) }, { path: 'outside.jsonl', text: outside }),
+      new DataError(
+        'outside.jsonl:1: "split" must be train, val, test or left out, got "exam".\n' +
+          '  Every line is one JSON object with the keys topic, prompt and, if wanted, split.',
+      ),
+    );
+  });
+
   test('data build: refuses an outside question of another topic', () => {
     const outside = toLines([{ topic: 'science', prompt: '外' }]);
     assert.throws(
       () => parseSource({ path: 'facts.jsonl', text: toLines([FACT]) }, { path: 'outside.jsonl', text: outside }),
       new DataError(
         'outside.jsonl:1: "topic" must be "outside", got "science".\n' +
-          '  Every line is one JSON object with the keys topic, prompt.',
+          '  Every line is one JSON object with the keys topic, prompt and, if wanted, split.',
       ),
     );
   });
@@ -307,20 +422,21 @@ describe('data build command', () => {
       writeFileSync(join(folder, 'outside.jsonl'), toLines([OUTSIDE]));
       const out = join(folder, 'new');
       const printed = JSON.parse(await outputOf('--facts', facts, '--out', out, '--json')) as unknown;
-      // Fact a (first): 1 train, 1 val, 1 test; fact b (second): 3 train, 1 test; the outside question trains.
+      // Fact a: 2 train, 1 test; fact b: 2 train, 1 val, 1 test; the outside question trains. Two dialogues in training;
+      // val and test, and dialogues that end outside, need more facts.
       assert.deepEqual(printed, {
         facts: 2,
         outside: 1,
         seed: 1,
         files: [
-          { path: join(out, 'train.jsonl'), rows: 5 },
+          { path: join(out, 'train.jsonl'), rows: 7 },
           { path: join(out, 'val.jsonl'), rows: 1 },
           { path: join(out, 'test.jsonl'), rows: 2 },
         ],
       });
       assert.deepEqual(readdirSync(out).sort(), ['test.jsonl', 'train.jsonl', 'val.jsonl']);
       const rows = readFileSync(join(out, 'val.jsonl'), 'utf8');
-      assert.match(rows, /^\{"prompt":"[一二三]","completion":"甲。","topic":"science"\}\n$/);
+      assert.match(rows, /^\{"prompt":"[四五六七]","completion":"乙。","topic":"science"\}\n$/);
     }));
 
   test('data build: says which file is missing and how to name another', () =>
