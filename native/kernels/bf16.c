@@ -17,6 +17,7 @@ INLINE uint32_t bf16_upper(float x) {
 INLINE uint32_t bf16_pair(float even, float odd) { return bf16_upper(even) >> 16 | (bf16_upper(odd) & 0xffff0000); }
 
 #if defined(__AVX512BF16__) && VW == 16
+#define HAS_BF16 /* instructions that multiply bfloat16 numbers */
 /* sum + the products of both halves. */
 INLINE vf vdot2(vf sum, vu a, vu b) { return (vf)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b); }
 INLINE vu vhalf(vf x) { return (vu)_mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)x)); }
@@ -38,7 +39,7 @@ INLINE size_t pairs_of(size_t K) { return (K + 1) / 2; }
 /* round_row: out[k] = x[2k] and x[2k + 1], K floats, 0 behind an odd K. */
 static void round_row(uint32_t *restrict out, const float *restrict x, size_t K) {
   size_t k = 0;
-#if defined(__AVX512BF16__) && VW == 16
+#if defined(HAS_BF16)
   for (; k + 32 <= K; k += 32)
     _mm512_storeu_si512(out + k / 2, (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(x + k + 16), _mm512_loadu_ps(x + k)));
 #endif

@@ -15,6 +15,7 @@ static size_t layout_product(const size_t *size, size_t at[MEASURED_OPERANDS]) {
   place(at, 1, &total, rows * (N + PAD));
   place(at, 2, &total, N * K);
   place(at, 3, &total, panels);
+  place(at, 4, &total, rounded_words(rows, N > K ? N : K));
   return total;
 }
 
@@ -41,37 +42,77 @@ static size_t layout_norm(const size_t *size, size_t at[MEASURED_OPERANDS]) {
 }
 
 static size_t measure_layout(const struct measured *m, size_t at[MEASURED_OPERANDS]) {
-  if (m->kernel <= MEASURE_LINEAR_GRADS) return layout_product(m->size, at);
+  if (m->kernel <= MEASURE_LINEAR_GRADS_BF16) return layout_product(m->size, at);
   return m->kernel <= MEASURE_ATTENTION_BACK ? layout_attention(m->size, at) : layout_norm(m->size, at);
 }
 
-/* Y = X . W^T and X = Y . W, with the weights in panels. */
-static void run_linear(const struct measured *m, const float *W, float *panels, float *X, float *Y, int pack) {
-  const size_t rows = m->size[0], N = m->size[1], K = m->size[2];
-  const struct matrix_view w = {W, N, K, panels, panels};
-  if (m->kernel == MEASURE_LINEAR) {
-    for (size_t p = 0; pack && p * NR < N; p++) pack_panel_transposed(panels + p * NR * K, W, p, N, K);
-    const struct gemm g = linear(&w, Y, N + PAD, X, K + PAD, rows, 0);
-    gemm(&g);
-    return;
-  }
-  if (pack) pack_rows(panels, W, N, K, K);
-  const struct gemm g = linear_back(&w, X, K + PAD, Y, N + PAD, rows);
-  gemm(&g);
+/* Every panel of X (K, N), row stride ldx, as the right operand of a product in that precision. */
+static void pack_operand(float *panels, const float *X, size_t K, size_t N, size_t ldx, int bf16) {
+  if (!bf16) pack_rows(panels, X, K, N, ldx);
+  else
+    for (size_t j = 0; j < N; j += NR)
+      pair_rows((uint32_t *)panels + j * pairs_of(K), X + j, K, N - j < NR ? N - j : NR, ldx);
 }
 
-/* W = Y^T . X in blocks of rows, as linear_grads does it, but with panels of every block kept. */
-static void run_linear_grads(const struct measured *m, float *W, float *panels, const float *X, const float *Y, int pack) {
-  const size_t rows = m->size[0], N = m->size[1], K = m->size[2], ldx = K + PAD, ldy = N + PAD;
+/* The same of the transpose of W (N, K). */
+static void pack_operand_transposed(float *panels, const float *W, size_t N, size_t K, int bf16) {
+  for (size_t p = 0; p * NR < N; p++) {
+    if (bf16) pair_panel_transposed((uint32_t *)panels + p * NR * pairs_of(K), W, p, N, K);
+    else pack_panel_transposed(panels + p * NR * K, W, p, N, K);
+  }
+}
+
+/* Where the operands of a product begin; see measure.h. */
+struct product {
+  float *X, *Y, *W, *panels;
+  uint32_t *rounded;
+  size_t rows, N, K;
+  int bf16, pack;
+};
+
+static void product_of(const struct product *p, const struct gemm *g) {
+  if (p->bf16) gemm_bf16(g, p->rounded);
+  else gemm(g);
+}
+
+static void run_linear(const struct product *p) {
+  const struct matrix_view w = {p->W, p->N, p->K, p->panels, p->panels};
+  if (p->pack) pack_operand_transposed(p->panels, p->W, p->N, p->K, p->bf16);
+  const struct gemm g = linear(&w, p->Y, p->N + PAD, p->X, p->K + PAD, p->rows, 0);
+  product_of(p, &g);
+}
+
+static void run_linear_back(const struct product *p) {
+  const struct matrix_view w = {p->W, p->N, p->K, p->panels, p->panels};
+  if (p->pack) pack_operand(p->panels, p->W, p->N, p->K, p->K, p->bf16);
+  const struct gemm g = linear_back(&w, p->X, p->K + PAD, p->Y, p->N + PAD, p->rows);
+  product_of(p, &g);
+}
+
+/* In blocks of rows, as linear_grads does it, but with panels of every block kept. */
+static void run_linear_grads(const struct product *p) {
+  const size_t rows = p->rows, N = p->N, K = p->K, ldx = K + PAD, ldy = N + PAD;
   const size_t blocks = (rows + DW_ROWS - 1) / DW_ROWS;
   for (size_t b = 0; b < blocks; b++) {
     const size_t first = rows * b / blocks, count = rows * (b + 1) / blocks - first;
-    float *of_block = panels + first * round_up(K, NR_MAX);
-    if (pack) pack_rows(of_block, X + first * ldx, count, K, ldx);
-    const struct gemm g = {.M = N, .N = K, .K = count, .A = Y + first * ldy, .a_row = 1, .a_col = ldy, .B = of_block,
-                           .b_panel = NR * count, .b_row = NR, .C = W, .ldc = K,
+    float *of_block = p->panels + first * round_up(K, NR_MAX);
+    if (p->pack) pack_operand(of_block, p->X + first * ldx, count, K, ldx, p->bf16);
+    const struct gemm g = {.M = N, .N = K, .K = count, .A = p->Y + first * ldy, .a_row = 1, .a_col = ldy, .B = of_block,
+                           .b_panel = NR * count, .b_row = NR, .C = p->W, .ldc = K,
                            .epilogue = b == 0 ? EPI_STORE : EPI_ADD};
-    gemm(&g);
+    product_of(p, &g);
+  }
+}
+
+static void run_product(const struct measured *m, float *arena, const size_t *at, int pack) {
+  const int bf16 = m->kernel >= MEASURE_LINEAR_BF16;
+  const struct product p = {.X = arena + at[0], .Y = arena + at[1], .W = arena + at[2], .panels = arena + at[3],
+                            .rounded = (uint32_t *)(arena + at[4]), .rows = m->size[0], .N = m->size[1],
+                            .K = m->size[2], .bf16 = bf16, .pack = pack};
+  switch (m->kernel) {
+    case MEASURE_LINEAR: case MEASURE_LINEAR_BF16: run_linear(&p); break;
+    case MEASURE_LINEAR_BACK: case MEASURE_LINEAR_BACK_BF16: run_linear_back(&p); break;
+    default: run_linear_grads(&p);
   }
 }
 
@@ -109,14 +150,15 @@ static void measure_run(const struct measured *m, float *arena, int pack, size_t
   for (size_t i = 0; i < times; i++) {
     if (is_attention) run_attention(m, arena, at);
     else if (m->kernel >= MEASURE_NORM) run_norm(m, arena, at);
-    else if (m->kernel == MEASURE_LINEAR_GRADS)
-      run_linear_grads(m, arena + at[2], arena + at[3], arena + at[0], arena + at[1], pack);
-    else run_linear(m, arena + at[2], arena + at[3], arena + at[0], arena + at[1], pack);
+    else run_product(m, arena, at, pack);
   }
 }
 
 static const struct measures measures = {
     .peak_fp32 = peak_fp32,
+#if defined(HAS_BF16)
+    .peak_bf16 = peak_bf16,
+#endif
     .read = memory_read,
     .triad = memory_triad,
     .layout = measure_layout,

@@ -5,9 +5,12 @@
 #include <stddef.h>
 
 enum measured_kernel {
-  MEASURE_LINEAR,       /* Y = X . W^T   sizes: rows, N, K   operands: X (rows, K), Y (rows, N), W (N, K), panels */
+  MEASURE_LINEAR,       /* Y = X . W^T   sizes: rows, N, K   operands: X (rows, K), Y (rows, N), W (N, K), panels, rounded */
   MEASURE_LINEAR_BACK,  /* X = Y . W     the same */
   MEASURE_LINEAR_GRADS, /* W = Y^T . X   the same */
+  MEASURE_LINEAR_BF16,  /* the three with operands rounded to bfloat16, on the same operands */
+  MEASURE_LINEAR_BACK_BF16,
+  MEASURE_LINEAR_GRADS_BF16,
   MEASURE_ATTENTION,    /* sizes: sequences, T, heads, hs   operands: q, kv, o, lse, dout, dq, dkv, scratch, positions */
   MEASURE_ATTENTION_BACK, /* the same, after MEASURE_ATTENTION on the same arena */
   MEASURE_NORM,         /* sizes: rows, C   operands: x, y, gain, rrms, dx, dgain */

@@ -1,22 +1,56 @@
 /* peak.c: what one core can do at most: multiply-adds that touch registers alone, and memory that is read or streamed through. */
 
-#define PEAK_CHAINS (MR * NV) /* as many sums as a GEMM tile keeps: more than latency times throughput of any core we know */
+/* As many sums as a GEMM tile keeps: more than latency times throughput of any core we know. In rows and vectors, as there: a
+ * single loop over all of them would be longer than the compiler unrolls, and the sums would lie in memory. */
+#define PEAK_CHAINS (MR * NV)
+
+/* Different ones: equal chains would be computed once. */
+INLINE void start_chains(vf (*acc)[NV], vf start) {
+  UNROLL for (int r = 0; r < MR; r++) {
+    UNROLL for (int v = 0; v < NV; v++) acc[r][v] = start + (float)(r * NV + v);
+  }
+}
+INLINE float sum_of_chains(vf (*acc)[NV]) {
+  vf sum = {0};
+  UNROLL for (int r = 0; r < MR; r++) {
+    UNROLL for (int v = 0; v < NV; v++) sum += acc[r][v];
+  }
+  return vsum(sum);
+}
 
 /* peak_fp32: PEAK_CHAINS independent chains of acc = acc * a + b, one multiply-add each a round. */
 static double peak_fp32(size_t rounds, float *result) {
   /* Read through a volatile: known values would be computed by the compiler. The chains settle at 1, far from denormals. */
   volatile float start = 0.5f;
   const vf a = vset1(start), b = vset1(start);
-  vf acc[PEAK_CHAINS];
-  UNROLL for (int c = 0; c < PEAK_CHAINS; c++) acc[c] = vset1(start) + (float)c;
+  vf acc[MR][NV];
+  start_chains(acc, a);
   for (size_t i = 0; i < rounds; i++) {
-    UNROLL for (int c = 0; c < PEAK_CHAINS; c++) acc[c] = acc[c] * a + b;
+    UNROLL for (int r = 0; r < MR; r++) {
+      UNROLL for (int v = 0; v < NV; v++) acc[r][v] = acc[r][v] * a + b;
+    }
   }
-  vf sum = {0};
-  UNROLL for (int c = 0; c < PEAK_CHAINS; c++) sum += acc[c];
-  *result = vsum(sum);
+  *result = sum_of_chains(acc);
   return 2.0 * VW * PEAK_CHAINS * (double)rounds;
 }
+
+#if defined(HAS_BF16)
+/* peak_bf16: the same of acc = acc + a * b + c * d, two multiply-adds each. The two products cancel, so sums stay what they are. */
+static double peak_bf16(size_t rounds, float *result) {
+  volatile float start = 0.5f;
+  const vf half = vset1(start);
+  const vu a = vpair(half, half), b = vpair(half, -half);
+  vf acc[MR][NV];
+  start_chains(acc, half);
+  for (size_t i = 0; i < rounds; i++) {
+    UNROLL for (int r = 0; r < MR; r++) {
+      UNROLL for (int v = 0; v < NV; v++) acc[r][v] = vdot2(acc[r][v], a, b);
+    }
+  }
+  *result = sum_of_chains(acc);
+  return 4.0 * VW * PEAK_CHAINS * (double)rounds;
+}
+#endif
 
 #define READ_STREAMS 4 /* places that are read at once: a single one doesn't keep the prefetchers of a core busy */
 #define READ_CHAINS 4  /* vectors of each at a time */

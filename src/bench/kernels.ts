@@ -11,17 +11,19 @@ import { createOptimizerKernels } from '../optim/kernels.js';
 import { NORM_BLOCK } from '../optim/reduce.js';
 import { createOperands, type Kernel } from './operands.js';
 import { allProducts, matricesOf, measureProduct } from './products.js';
-import type { KernelFigures, OtherKernel, ProductFigures } from './report.js';
+import type { KernelFigures, OtherKernel, Precision, PrecisionUse, ProductFigures, ProductSet } from './report.js';
 import { fastest } from './timing.js';
 
 export interface KernelRun {
   readonly isa: string;
+  /** What the products are measured in. */
+  readonly precisions: readonly PrecisionUse[];
   readonly shape: ModelShape;
   readonly batch: MicroBatchSize;
   readonly microBatches: number;
   readonly adamw: AdamWSettings;
   /** GFLOPS of one thread. */
-  readonly peak: number | null;
+  readonly peaks: Readonly<Record<Precision, number | null>>;
   readonly ms: number;
   /** Called between two kernels; may throw to end the measurement. */
   readonly onPart: () => Promise<void>;
@@ -34,19 +36,27 @@ export interface MicroBatchSize {
 }
 
 export async function measureKernels(run: KernelRun): Promise<KernelFigures> {
-  const { isa, shape, batch, peak, ms } = run;
-  const rows = batch.sequences * batch.tokens;
-  const products: ProductFigures[] = [];
-  for (const matrix of matricesOf(shape)) {
-    await run.onPart();
-    products.push(measureProduct(isa, matrix, rows, peak, ms));
-  }
+  const rows = run.batch.sequences * run.batch.tokens;
+  const products: ProductSet[] = [];
+  for (const use of run.precisions) products.push(await measureProducts(use, rows, run));
   const others: OtherKernel[] = [];
   for (const measure of [attention, norm, update, packing]) {
     await run.onPart();
     others.push(...measure(run));
   }
-  return { rows, products, allProducts: allProducts(products, peak), others };
+  return { rows, products, others };
+}
+
+async function measureProducts(use: PrecisionUse, rows: number, run: KernelRun): Promise<ProductSet> {
+  const { isa, shape, ms } = run;
+  const { precision } = use;
+  const peak = run.peaks[precision];
+  const matrices: ProductFigures[] = [];
+  for (const matrix of matricesOf(shape)) {
+    await run.onPart();
+    matrices.push(measureProduct(matrix, { isa, precision, rows, peak, ms }));
+  }
+  return { ...use, matrices, all: allProducts(matrices, peak) };
 }
 
 /** FLOPs of causal attention over one sequence, all heads: scores and weighted values; the backward pass has four such products. */
@@ -54,7 +64,7 @@ export function attentionFlops(tokens: number, nEmbd: number, isBackward: boolea
   return (isBackward ? 4 : 2) * tokens * (tokens + 1) * nEmbd;
 }
 
-function attention({ isa, shape, batch, peak, ms }: KernelRun): OtherKernel[] {
+function attention({ isa, shape, batch, peaks, ms }: KernelRun): OtherKernel[] {
   const { nHead, nEmbd } = shape;
   const { sequences, tokens } = batch;
   const operands = createOperands(isa, 'attention', [sequences, tokens, nHead, nEmbd / nHead]);
@@ -62,7 +72,7 @@ function attention({ isa, shape, batch, peak, ms }: KernelRun): OtherKernel[] {
     const took = fastest((times) => operands.run(kernel, times, false), ms);
     const isBackward = kernel === 'attentionBack';
     const gflops = (sequences * attentionFlops(tokens, nEmbd, isBackward)) / took / 1e6;
-    const share = peak === null ? null : gflops / peak;
+    const share = peaks.fp32 === null ? null : gflops / peaks.fp32;
     return { name: isBackward ? 'attention, backward' : 'attention, forward', ms: took, gflops, share, gbPerSec: null };
   });
 }
@@ -110,19 +120,24 @@ function update({ shape, microBatches, adamw, ms }: KernelRun): OtherKernel[] {
   ];
 }
 
-function packing({ isa, shape, ms }: KernelRun): OtherKernel[] {
+function packing({ isa, precisions, shape, ms }: KernelRun): OtherKernel[] {
   const table = createParameterTable(shape);
   const weights = alignedFloats(table.flatLength);
   initializeWeights(table, 0, weights);
   const packed = alignedFloats(nativePackedFloats(shape));
-  const model = createNativeModel({ shape, table, weights, packed, isa });
-  const took = fastest(
-    repeated(() => requireAddon().pack(model, 0, 1)),
-    ms,
-  );
-  // Each matrix is read and written in two forms.
-  return [memoryKernel('packing the weights', 4 * matrixFloats(table) * 4, took)];
+  return precisions.map(({ precision }) => {
+    const model = createNativeModel({ shape, table, weights, packed, isa, precision });
+    const took = fastest(
+      repeated(() => requireAddon().pack(model, 0, 1)),
+      ms,
+    );
+    // Each matrix is read and written in two forms.
+    const bytes = 2 * matrixFloats(table) * (4 + PACKED_BYTES[precision]);
+    return memoryKernel(precision === 'fp32' ? 'packing the weights' : 'packing the weights, BF16', bytes, took);
+  });
 }
+
+const PACKED_BYTES: Readonly<Record<Precision, number>> = { fp32: 4, bf16: 2 };
 
 function matrixFloats({ parameters }: ReturnType<typeof createParameterTable>): number {
   return parameters.reduce((sum, { isMatrix, length }) => sum + (isMatrix ? length : 0), 0);

@@ -1,8 +1,8 @@
-// Every matrix product of the model, forward and backward, at the rows of a micro-batch.
+// Every matrix product of the model, forward and backward, at the rows of a micro-batch, in one precision.
 
 import type { ModelShape } from '../model/shape.js';
 import { createOperands, type Kernel } from './operands.js';
-import type { KernelFigures, ProductFigures, ProductSpeed, Speed } from './report.js';
+import type { Precision, ProductFigures, ProductSpeed, Speed } from './report.js';
 import { fastest } from './timing.js';
 
 export interface Matrix {
@@ -23,17 +23,24 @@ export function matricesOf({ nLayer: L, nEmbd: C, vocabSize: V }: ModelShape): M
   ];
 }
 
-const FORMS = { forward: 'linear', dX: 'linearBack', dW: 'linearGrads' } as const satisfies Record<string, Kernel>;
+const FORMS = {
+  fp32: { forward: 'linear', dX: 'linearBack', dW: 'linearGrads' },
+  bf16: { forward: 'linearBf16', dX: 'linearBackBf16', dW: 'linearGradsBf16' },
+} as const satisfies Record<Precision, Record<string, Kernel>>;
 
-/** `peak`: GFLOPS of one thread. `ms`: for each form. */
-export function measureProduct(
-  isa: string,
-  matrix: Matrix,
-  rows: number,
-  peak: number | null,
-  ms: number,
-): ProductFigures {
+export interface ProductRun {
+  readonly isa: string;
+  readonly precision: Precision;
+  readonly rows: number;
+  /** GFLOPS of one thread in this precision. */
+  readonly peak: number | null;
+  /** For each form. */
+  readonly ms: number;
+}
+
+export function measureProduct(matrix: Matrix, { isa, precision, rows, peak, ms }: ProductRun): ProductFigures {
   const { outputs, inputs } = matrix;
+  const forms = FORMS[precision];
   const operands = createOperands(isa, 'linear', [rows, outputs, inputs]);
   const measure = (kernel: Kernel): ProductSpeed => {
     const speed = (pack: boolean) =>
@@ -46,7 +53,7 @@ export function measureProduct(
     const withPacking = speed(true);
     return { alone: speed(false), withPacking };
   };
-  return { ...matrix, forward: measure(FORMS.forward), dX: measure(FORMS.dX), dW: measure(FORMS.dW) };
+  return { ...matrix, forward: measure(forms.forward), dX: measure(forms.dX), dW: measure(forms.dW) };
 }
 
 export function speedOf(flops: number, ms: number, peak: number | null): Speed {
@@ -55,7 +62,7 @@ export function speedOf(flops: number, ms: number, peak: number | null): Speed {
 }
 
 /** The speed at which all of them together are done: their FLOPs over the sum of their times. */
-export function allProducts(products: readonly ProductFigures[], peak: number | null): KernelFigures['allProducts'] {
+export function allProducts(products: readonly ProductFigures[], peak: number | null): ProductSpeed {
   const all = (of: (speed: ProductSpeed) => Speed): Speed => {
     const parts = products.flatMap(({ outputs, inputs, matrices, forward, dX, dW }) =>
       [forward, dX, dW].map((speed) => ({ work: outputs * inputs * matrices, gflops: of(speed).gflops })),

@@ -1,17 +1,25 @@
-// What a benchmark found, as `gpt-loom bench --json` prints it. Types only. Every share is of the FP32 peak (of the precision in
-// use) that was measured in the same run, 0 to 1; null where there is no peak to compare with.
+// What a benchmark found, as `gpt-loom bench --json` prints it. Types only. Every share is of the peak of its precision (FP32 where
+// none is named) that was measured in the same run, 0 to 1; null where there is no peak to compare with.
 
+import type { Precision } from '../engine/engine.js';
 import type { ModelShape } from '../model/shape.js';
 
-export type Precision = 'fp32' | 'bf16';
+export type { Precision };
+
+/** A precision that was measured. */
+export interface PrecisionUse {
+  readonly precision: Precision;
+  /** Computed without the processor's own instructions, which there are none of: slowly, and with no peak to compare with. */
+  readonly isEmulated: boolean;
+}
 
 export interface BenchReport {
-  readonly format: 1;
+  readonly format: 2;
   /** When it began, ISO 8601. */
   readonly date: string;
   readonly isQuick: boolean;
   readonly machine: MachineFacts;
-  readonly engine: { readonly name: string; readonly detail: string; readonly precision: Precision };
+  readonly engine: { readonly name: string; readonly detail: string; readonly precisions: readonly PrecisionUse[] };
   readonly model: ModelShape & { readonly parameters: number };
   /** Null: no such instructions here, or no native engine to use them. */
   readonly peaks: Readonly<Record<Precision, Peak | null>>;
@@ -62,10 +70,16 @@ export interface MemoryFigures {
 export interface KernelFigures {
   /** Tokens in the micro-batch that the kernels work on. */
   readonly rows: number;
-  readonly products: readonly ProductFigures[];
-  /** All products of a step's micro-batch together, each as often as the model has it. */
-  readonly allProducts: { readonly alone: Speed; readonly withPacking: Speed };
+  /** In each precision that was measured. */
+  readonly products: readonly ProductSet[];
+  /** Float32 in every precision, packing apart. */
   readonly others: readonly OtherKernel[];
+}
+
+export interface ProductSet extends PrecisionUse {
+  readonly matrices: readonly ProductFigures[];
+  /** All products of a step's micro-batch together, each as often as the model has it. */
+  readonly all: ProductSpeed;
 }
 
 /** A matrix W (outputs, inputs) of the model, times the activations of the micro-batch. */
@@ -104,7 +118,7 @@ export interface OtherKernel {
   readonly gbPerSec: number | null;
 }
 
-export interface StepFigures {
+export interface StepFigures extends PrecisionUse {
   readonly workers: number;
   readonly mergeDuplicates: boolean;
   /** Steps that were measured. */

@@ -2,18 +2,21 @@
 // which every number of workers has its turn over the same batches, so that what drifts hits all alike.
 
 import type { Corpus } from '../data/corpus.js';
+import { type EngineSelection, isEmulated } from '../engine/select.js';
 import { meanPhases, planFlops } from '../trainer/report.js';
 import { median } from '../tune/statistics.js';
 import { openSteps, type StepInputs, type StepRunner, shapeOf, type TimedStep } from '../tune/steps.js';
 import type { Effort } from './effort.js';
-import type { StepFigures, StepPhase } from './report.js';
+import type { Precision, PrecisionUse, StepFigures, StepPhase } from './report.js';
 
 export interface StepRun {
-  readonly inputs: StepInputs;
+  readonly inputs: Omit<StepInputs, 'selection'>;
+  /** One for each precision that is measured. */
+  readonly selections: readonly EngineSelection[];
   readonly mostWorkers: number;
   readonly physicalCores: number;
   /** GFLOPS of one core. */
-  readonly peak: number | null;
+  readonly peaks: Readonly<Record<Precision, number | null>>;
   readonly effort: Effort;
   /** Called before each turn; may throw to end the measurement. */
   readonly onPart: (workers: number) => Promise<void>;
@@ -39,15 +42,36 @@ const EVERY_UP_TO = 4;
 export async function measureSteps(run: StepRun): Promise<StepFigures[]> {
   const figures: StepFigures[] = [];
   const merges = mergesToMeasure(run.inputs);
-  for (const mergeDuplicates of merges) figures.push(...(await measureSetting(run, mergeDuplicates, merges.length)));
+  const settings = run.selections.flatMap((selection) =>
+    merges.map((mergeDuplicates) => ({
+      selection,
+      mergeDuplicates,
+      share: 1 / (merges.length * run.selections.length),
+    })),
+  );
+  for (const setting of settings) figures.push(...(await measureSetting(run, setting)));
   return figures;
 }
 
-async function measureSetting(run: StepRun, mergeDuplicates: boolean, settings: number): Promise<StepFigures[]> {
-  const { inputs, effort, peak, physicalCores } = run;
+interface Setting {
+  readonly selection: EngineSelection;
+  readonly mergeDuplicates: boolean;
+  /** Of the time for all of them. */
+  readonly share: number;
+}
+
+/** As a report says it. */
+export function precisionOf(selection: EngineSelection): PrecisionUse {
+  return { precision: selection.precision, isEmulated: isEmulated(selection) };
+}
+
+async function measureSetting(run: StepRun, { selection, mergeDuplicates, share }: Setting): Promise<StepFigures[]> {
+  const { effort, physicalCores } = run;
+  const inputs = { ...run.inputs, selection };
+  const peak = run.peaks[selection.precision];
   const counts = workerCounts(run.mostWorkers);
   const turns = new Map<number, Turn[]>(counts.map((workers) => [workers, []]));
-  const turnMs = effort.stepMs / (settings * counts.length * effort.stepRounds);
+  const turnMs = (effort.stepMs * share) / (counts.length * effort.stepRounds);
   const { microBatch } = inputs.config.training;
   const runner = await openSteps(inputs, { threads: counts[0], microBatch, mergeDuplicates });
   let batches: number[] | null = null;
@@ -67,6 +91,7 @@ async function measureSetting(run: StepRun, mergeDuplicates: boolean, settings: 
   }
   return counts.map((workers) => ({
     workers,
+    ...precisionOf(selection),
     mergeDuplicates,
     ...summarise(turns.get(workers)!, turns.get(1)!, peak === null ? null : peak * Math.min(workers, physicalCores)),
   }));
@@ -106,7 +131,7 @@ export function summarise(
   turns: readonly Turn[],
   ofOne: readonly Turn[],
   peak: number | null,
-): Omit<StepFigures, 'workers' | 'mergeDuplicates'> {
+): Omit<StepFigures, 'workers' | 'mergeDuplicates' | keyof PrecisionUse> {
   const steps = turns.flatMap((turn) => turn.steps);
   const medianMs = median(steps.map(({ ms }) => ms));
   const [forward, backward, reduce, update, wait] = PHASES.map((name) =>

@@ -71,6 +71,18 @@ export function selectEngine(
   return withoutAddon(backend);
 }
 
+/** Whether its processor has no instructions for the rounded products and computes them another way: slowly. */
+export function isEmulated(selection: EngineSelection): boolean {
+  return selection.engine === 'native' && selection.precision === 'bf16' && !BF16_ISAS.includes(selection.isa);
+}
+
+/** The same engine in the other precision; null where it can't be had. Emulation counts where it is asked for. */
+export function inOtherPrecision(selection: EngineSelection): NativeSelection | null {
+  if (selection.engine !== 'native') return null;
+  const { engine, isa } = selection;
+  return selection.precision === 'bf16' ? { engine, isa, precision: 'fp32', notice: null } : bf16With(isa);
+}
+
 /** Makes the engine's library ready in this thread. On the main thread before a Coordinator or live inference is made. */
 export async function prepareEngine(selection: EngineSelection): Promise<void> {
   if (selection.engine === 'tfjs') await loadTfjs(selection.backend);
@@ -118,11 +130,8 @@ export function createLiveInference(
 
 function selectBf16(engine: 'auto' | 'native' | 'tfjs'): NativeSelection {
   const isa = engine === 'tfjs' ? undefined : loadAddon()?.isaVariants()[0];
-  const isEmulated = process.env[EMULATE_BF16] === '1';
-  if (isa !== undefined && (BF16_ISAS.includes(isa) || isEmulated)) {
-    const notice = BF16_ISAS.includes(isa) ? null : `precision: bf16 is emulated, since ${EMULATE_BF16} is 1: slow.`;
-    return { engine: 'native', isa, precision: 'bf16', notice };
-  }
+  const selection = isa === undefined ? null : bf16With(isa);
+  if (selection !== null) return selection;
   const found =
     engine === 'tfjs'
       ? 'engine: tfjs computes in fp32'
@@ -134,6 +143,13 @@ function selectBf16(engine: 'auto' | 'native' | 'tfjs'): NativeSelection {
       `(AMD from Zen 4 on, Intel Xeon from Sapphire Rapids on); ${found}.\n` +
       '  Use precision: auto or fp32 in config.yaml, or --precision fp32.',
   );
+}
+
+function bf16With(isa: string): NativeSelection | null {
+  const selection = { engine: 'native', isa, precision: 'bf16' } as const;
+  if (!isEmulated({ ...selection, notice: null })) return { ...selection, notice: null };
+  if (process.env[EMULATE_BF16] !== '1') return null;
+  return { ...selection, notice: `precision: bf16 is emulated, since ${EMULATE_BF16} is 1: slow.` };
 }
 
 function withoutAddon(choice: TfjsBackend | 'auto'): TfjsSelection {

@@ -27,6 +27,8 @@ export interface Progress {
   readonly elapsedMs: number;
   /** What is being measured now. */
   readonly current: Setting | null;
+  /** What else is being measured, after the rounds. */
+  readonly afterwards?: string;
   /** All settings that have come up so far, in the order of threads and size. */
   readonly measurements: readonly Measurement[];
 }

@@ -1,6 +1,6 @@
 // Which settings are worth measuring: numbers of threads, and micro-batch sizes that divide the batch. Pure.
 
-/** What can be tuned. A precision would be one more key. */
+/** What can be tuned. A precision is none of it: see precisions.ts. */
 export interface Setting {
   readonly threads: number;
   /** Samples per micro-batch, as in the configuration. */

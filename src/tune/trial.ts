@@ -1,7 +1,7 @@
 // A setting at work: a few real training steps, the same ones for every setting.
 
 import { freemem } from 'node:os';
-import { packedFloats } from '../engine/select.js';
+import { type EngineSelection, packedFloats } from '../engine/select.js';
 import { createParameterTable } from '../model/parameters.js';
 import type { WorkerReport } from '../parallel/tasks.js';
 import type { Visit } from './measurement.js';
@@ -20,19 +20,22 @@ const WORKER_BYTES = 48 * 2 ** 20;
 /** The rest is left to other programs. */
 const SHARE_OF_MEMORY = 0.6;
 
+/** Opens a setting, with the engine of the inputs unless another one is given. */
+export type TrialOpener = (setting: Setting, selection?: EngineSelection) => Promise<Trial | null>;
+
 /** Returns what opens trials. All visits of all trials run the same batches, whose number the first trial's speed decides. */
-export function createTrialOpener(inputs: TrialInputs): (setting: Setting) => Promise<Trial | null> {
-  const { config, selection } = inputs;
+export function createTrialOpener(inputs: TrialInputs): TrialOpener {
+  const { config } = inputs;
   const { batchSize, mergeDuplicates } = config.training;
   const shape = shapeOf(inputs);
   const { flatLength } = createParameterTable(shape);
   let steps: number | null = null;
 
-  return async (setting) => {
+  return async (setting, selection = inputs.selection) => {
     const floats = (3 + batchSize / setting.microBatch) * flatLength + packedFloats(selection, shape);
     const isFirst = steps === null;
     if (!isFirst && floats * 4 + setting.threads * WORKER_BYTES > SHARE_OF_MEMORY * availableMemory()) return null;
-    const runner = await openSteps(inputs, { ...setting, mergeDuplicates });
+    const runner = await openSteps({ ...inputs, selection }, { ...setting, mergeDuplicates });
     await runner.warmUp(MOST_WARM_UP_STEPS);
     steps ??= Math.min(MOST_STEPS, Math.max(1, Math.round(VISIT_MS / (await runner.step(1)).ms)));
     const batches = Array.from({ length: steps }, (_, i) => i + 1);

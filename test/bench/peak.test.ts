@@ -7,6 +7,7 @@ const addon = loadAddon()!;
 
 /** FLOPs of one round: 2 a multiply-add, by lanes of a vector and sums kept in registers (6 rows times NV of vec.h). */
 const FLOPS_A_ROUND: Record<string, number> = {
+  avx512bf16: 2 * 16 * 24,
   avx512: 2 * 16 * 24,
   avx2: 2 * 8 * 12,
   neon: 2 * 4 * 24,
@@ -21,9 +22,12 @@ for (const isa of addon.isaVariants()) {
     assert.ok(gflops > 0.2 && gflops < 1000, `${gflops} GFLOPS`);
   });
 
-  test(`peak: ${isa} without bfloat16 instructions has no such peak`, () => {
-    if (addon.measurePeak(isa, true, 1) !== null) return;
-    assert.equal(measureCorePeak(addon, { isa, precision: 'bf16', rounds: 5, roundMs: 1 }), null);
+  test(`peak: ${isa} has one for bfloat16, of twice as many FLOPs a round, exactly if it has such instructions`, () => {
+    const expected = isa === 'avx512bf16' ? 2 * 1000 * FLOPS_A_ROUND[isa] : null;
+    assert.equal(addon.measurePeak(isa, true, 1000), expected);
+    const gflops = measureCorePeak(addon, { isa, precision: 'bf16', rounds: 5, roundMs: 1 });
+    if (expected === null) assert.equal(gflops, null);
+    else assert.ok(gflops! > 0.2 && gflops! < 4000, `${gflops} GFLOPS`);
   });
 }
 

@@ -46,8 +46,29 @@ test('stored peak: lies beside the result of a tuning, and neither loses the oth
 
 test('stored peak: what is kept is what training goes by; else it is measured, and not kept', () => {
   const path = join(temporaryFolder(), 'measured.json');
-  assert.ok(knownPeak('fp32', path)! > 0.2);
+  const selection = selectEngine('native', 'fp32');
+  assert.ok(knownPeak(selection, path)! > 0.2);
   assert.ok(!existsSync(path));
   savePeak({ ...PEAK, cpu: cpuModel(), isa, fp32_gflops: 12_345 }, false, path);
-  assert.equal(knownPeak('fp32', path), 12_345);
+  assert.equal(knownPeak(selection, path), 12_345);
+});
+
+test('stored peak: bf16 goes by the peak of bf16, and has none where it is emulated', () => {
+  const path = join(temporaryFolder(), 'measured.json');
+  savePeak({ ...PEAK, cpu: cpuModel(), isa, fp32_gflops: 100, bf16_gflops: 12_345 }, false, path);
+  const bf16 = { engine: 'native', precision: 'bf16', notice: null } as const;
+  assert.equal(knownPeak({ ...bf16, isa: 'avx512bf16' }, path), 12_345);
+  for (const emulating of ['avx512', 'avx2', 'neon', 'plain']) {
+    assert.equal(knownPeak({ ...bf16, isa: emulating }, path), null);
+  }
+});
+
+test('stored peak: of a disturbed measurement only the precision that was higher is kept', () => {
+  const path = join(temporaryFolder(), 'measured.json');
+  savePeak({ ...PEAK, bf16_gflops: 190 }, false, path);
+  const later = '2026-11-25T11:00:00Z';
+  savePeak({ ...PEAK, fp32_gflops: 90, bf16_gflops: 180, measured_at: later }, true, path);
+  assert.deepEqual(loadPeak('AMD EPYC', 'avx2', path), { ...PEAK, bf16_gflops: 190 });
+  savePeak({ ...PEAK, fp32_gflops: 90, bf16_gflops: 200, measured_at: later }, true, path);
+  assert.deepEqual(loadPeak('AMD EPYC', 'avx2', path), { ...PEAK, bf16_gflops: 200, measured_at: later });
 });

@@ -8,7 +8,7 @@ import { loadAddon } from '../../src/addon/addon.js';
 import type { Precision } from '../../src/engine/engine.js';
 import { createNativeTraining, nativePackedFloats } from '../../src/engine/native.js';
 import { createLiveNativeInference, createNativeInference } from '../../src/engine/native-inference.js';
-import { selectEngine } from '../../src/engine/select.js';
+import { type EngineSelection, inOtherPrecision, isEmulated, selectEngine } from '../../src/engine/select.js';
 import { EngineError } from '../../src/errors.js';
 import {
   alignedFloats,
@@ -122,4 +122,27 @@ test('bf16: is taken where the processor has it, and refused elsewhere with what
   process.env.GPT_LOOM_EMULATE_BF16 = '1';
   t.after(() => delete process.env.GPT_LOOM_EMULATE_BF16);
   assert.equal(selectEngine('native', 'bf16').precision, 'bf16');
+});
+
+test('bf16: the other precision is that of the same engine, if the processor has it or emulation is asked for', (t) => {
+  const native = (isa: string, precision: Precision): EngineSelection => ({
+    engine: 'native',
+    isa,
+    precision,
+    notice: null,
+  });
+  assert.deepEqual(inOtherPrecision(native('avx512bf16', 'fp32')), native('avx512bf16', 'bf16'));
+  assert.deepEqual(inOtherPrecision(native('avx512bf16', 'bf16')), native('avx512bf16', 'fp32'));
+  assert.equal(inOtherPrecision(native('avx2', 'fp32')), null);
+  assert.equal(inOtherPrecision({ engine: 'tfjs', backend: 'wasm', precision: 'fp32', notice: null }), null);
+  assert.deepEqual([native('avx512bf16', 'bf16'), native('avx2', 'bf16'), native('avx2', 'fp32')].map(isEmulated), [
+    false,
+    true,
+    false,
+  ]);
+  process.env.GPT_LOOM_EMULATE_BF16 = '1';
+  t.after(() => delete process.env.GPT_LOOM_EMULATE_BF16);
+  const emulated = inOtherPrecision(native('avx2', 'fp32'));
+  assert.equal(emulated?.precision, 'bf16');
+  assert.match(emulated!.notice!, /emulated/);
 });

@@ -232,22 +232,22 @@ test('plot: the terminal speaks Chinese in columns', () => {
   ]);
 });
 
+const TUNED = {
+  setting: { threads: 2, microBatch: 4 },
+  tokensPerSec: 10_000,
+  timesOneThread: 2,
+  timesPresent: 1,
+  uselessThreads: [],
+  doubts: [],
+};
+
 test('plot: a tuning is a bar for each setting, as high as it is fast, the best one in colour', () => {
   const measurements = [
     madeUp({ threads: 1, ms: [200, 200, 200] }),
     madeUp({ threads: 2, ms: [100, 100, 100] }),
     madeUp({ threads: 2, microBatch: 8, ms: [] }),
   ];
-  const svg = parse(
-    drawTuning(measurements, {
-      setting: { threads: 2, microBatch: 4 },
-      tokensPerSec: 10_000,
-      timesOneThread: 2,
-      timesPresent: 1,
-      uselessThreads: [],
-      doubts: [],
-    }),
-  );
+  const svg = parse(drawTuning(measurements, TUNED));
   assert.equal(svg.querySelector('title')?.textContent, 'best: threads 2, micro_batch 4, 10,000 tokens/s');
   const [plot] = panelsOf(svg);
   assert.deepEqual(texts(plot, 'fx-axis tick label'), ['1 thread', '2 threads']);
@@ -259,4 +259,22 @@ test('plot: a tuning is a bar for each setting, as high as it is fast, the best 
   const [slow, fast] = bars.map((bar) => Number(bar.getAttribute('height')));
   // 5 000 against 10 000 tokens/s.
   near(fast, 2 * slow);
+});
+
+test('plot: what another precision makes of the best setting is a frame as much higher, with its name', () => {
+  const fp32 = madeUp({ threads: 2, ms: [100, 100, 100] });
+  const comparison = {
+    present: fp32,
+    other: madeUp({ threads: 2, ms: [80, 80, 80] }),
+    precisions: { present: 'fp32', other: 'bf16' },
+    isEmulated: false,
+  } as const;
+  const svg = parse(drawTuning([fp32], TUNED, comparison));
+  const best = 'best: threads 2, micro_batch 4, 10,000 tokens/s';
+  assert.equal(svg.querySelector('title')?.textContent, `${best}; bf16: 1.25 times as fast`);
+  const [plot] = panelsOf(svg);
+  const rects = [...plot.querySelectorAll('[aria-label="bar"] rect')];
+  const [bar, frame] = rects.map((rect) => Number(rect.getAttribute('height')));
+  near(frame, 1.25 * bar);
+  assert.deepEqual(texts(plot, 'text'), ['bf16']);
 });

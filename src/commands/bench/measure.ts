@@ -7,12 +7,18 @@ import { measureInference, promptOfHalf, randomWeights } from '../../bench/infer
 import { type MicroBatchSize, measureKernels } from '../../bench/kernels.js';
 import { measureMachine } from '../../bench/machine.js';
 import type { BenchReport, MachineFacts } from '../../bench/report.js';
-import { measureSteps } from '../../bench/steps.js';
+import { measureSteps, precisionOf } from '../../bench/steps.js';
 import type { Config } from '../../config/config.js';
 import { configToYamlObject } from '../../config/load.js';
 import { createCorpus } from '../../data/corpus.js';
 import { loadRows } from '../../data/jsonl.js';
-import { describeEngine, prepareEngine, selectEngine } from '../../engine/select.js';
+import {
+  describeEngine,
+  type EngineSelection,
+  inOtherPrecision,
+  prepareEngine,
+  selectEngine,
+} from '../../engine/select.js';
 import { type Cores, countCores } from '../../machine/cores.js';
 import { cpuFeatures, cpuModel } from '../../machine/cpu.js';
 import { createParameterTable } from '../../model/parameters.js';
@@ -27,6 +33,8 @@ import { warningsOf } from './warnings.js';
 
 export interface PreparedBench {
   readonly inputs: StepInputs;
+  /** The engine in every precision that is measured: first that of `inputs`. */
+  readonly selections: readonly EngineSelection[];
   readonly tokenizer: Tokenizer;
   readonly tokenizerJson: string;
   readonly prompt: string;
@@ -40,7 +48,8 @@ export interface PreparedBench {
 
 /** `rows`: tokens of the kernels' micro-batch; null: as in the data. */
 export async function prepareBench(config: Config, rows: number | null): Promise<PreparedBench> {
-  const selection = selectEngine(config.engine, config.precision, config.tfjs.backend);
+  const selections = selectionsFor(config);
+  const [selection] = selections;
   const tokenizer = loadTokenizer(config.tokenizer.path);
   const { seqLen } = config.model;
   const { threads, microBatch } = config.training;
@@ -51,6 +60,7 @@ export async function prepareBench(config: Config, rows: number | null): Promise
   const cores = countCores();
   return {
     inputs: { config, selection, vocabSize: tokenizer.vocabSize, train, validation },
+    selections,
     tokenizer,
     tokenizerJson: readFileSync(config.tokenizer.path, 'utf8'),
     prompt: promptOfHalf(
@@ -65,8 +75,15 @@ export async function prepareBench(config: Config, rows: number | null): Promise
   };
 }
 
+/** `precision: auto` means all that there are. */
+function selectionsFor({ engine, precision, tfjs }: Config): EngineSelection[] {
+  const selection = selectEngine(engine, precision, tfjs.backend);
+  const other = precision === 'auto' ? inOtherPrecision(selection) : null;
+  return other === null ? [selection] : [selection, other];
+}
+
 export async function measureAll(prepared: PreparedBench, isQuick: boolean, parts: Parts): Promise<BenchReport> {
-  const { inputs, tokenizer, prompt, cores, threads, batch, isa } = prepared;
+  const { inputs, selections, tokenizer, prompt, cores, threads, batch, isa } = prepared;
   const { config, selection } = inputs;
   const { training } = config;
   const effort = isQuick ? QUICK : FULL;
@@ -76,25 +93,31 @@ export async function measureAll(prepared: PreparedBench, isQuick: boolean, part
 
   const machine =
     isa === null ? null : await measureMachine(isa, threads, effort, (what) => parts.begin(`the machine: ${what}`));
-  const peakOf = (precision: 'fp32' | 'bf16') => machine?.peaks[precision]?.oneThread ?? null;
+  const peaks = {
+    fp32: machine?.peaks.fp32?.oneThread ?? null,
+    bf16: machine?.peaks.bf16?.oneThread ?? null,
+  };
+  const precisions = selections.map(precisionOf);
   const kernels =
     selection.engine !== 'native'
       ? null
       : await measureKernels({
           isa: selection.isa,
+          precisions,
           shape,
           batch,
           microBatches: training.batchSize / training.microBatch,
           adamw: training,
-          peak: peakOf('fp32'),
+          peaks,
           ms: effort.kernelMs,
           onPart: () => parts.begin('kernels'),
         });
   const steps = await measureSteps({
     inputs,
+    selections,
     mostWorkers: threads,
     physicalCores: cores.usablePhysical,
-    peak: peakOf(selection.precision),
+    peaks,
     effort,
     onPart: (workers) => parts.begin(`training steps, ${workers} worker${workers === 1 ? '' : 's'}`),
   });
@@ -113,11 +136,11 @@ export async function measureAll(prepared: PreparedBench, isQuick: boolean, part
     onPart: () => parts.begin('the start of infer'),
   });
   return {
-    format: 1,
+    format: 2,
     date,
     isQuick,
     machine: machineFacts(cores),
-    engine: { ...describeEngine(selection), precision: selection.precision },
+    engine: { ...describeEngine(selection), precisions },
     model: { ...shape, parameters: createParameterTable(shape).count },
     peaks: machine?.peaks ?? { fp32: null, bf16: null },
     memory: machine?.memory ?? null,

@@ -4,7 +4,9 @@ import type {
   BenchReport,
   KernelFigures,
   MachineFacts,
+  PrecisionUse,
   ProductFigures,
+  ProductSet,
   Speed,
   StepFigures,
   StepPhase,
@@ -18,43 +20,73 @@ const WIDTH = 80;
 /** Titles first; cells of a column have one width, the first column stands left and the others right. */
 type Table = readonly (readonly string[])[];
 
+interface Section {
+  /** A line above the titles; null where there is nothing to tell apart. */
+  readonly caption: string | null;
+  readonly table: Table;
+}
+
 export function reportLines(report: BenchReport, paint: Paint): string[] {
   const sections = [
-    peakTable(report),
-    ...(report.kernels === null ? [] : [productTable(report.kernels), otherTable(report.kernels)]),
-    ...stepTables(report.steps),
-    inferenceTable(report),
+    plain(peakTable(report)),
+    ...(report.kernels === null ? [] : [...productSections(report.kernels), plain(otherTable(report.kernels))]),
+    ...stepSections(report),
+    plain(inferenceTable(report)),
   ];
   return [
     ...headLines(report),
-    ...sections.flatMap((table) => ['', ...tableLines(table, paint)]),
+    ...sections.flatMap(({ caption, table }) => [
+      '',
+      ...(caption === null ? [] : [paint('bold', caption)]),
+      ...tableLines(table, paint),
+    ]),
     '',
     ...wrap(noteFor(report), WIDTH).map((line) => paint('dim', line)),
     ...report.warnings.flatMap((warning) => wrap(`! ${warning}`, WIDTH).map((line) => paint('yellow', line))),
   ];
 }
 
+function plain(table: Table): Section {
+  return { caption: null, table };
+}
+
+/** Of what is measured in several precisions, or in another one than FP32. */
+function captionFor(
+  what: string,
+  uses: readonly PrecisionUse[],
+  { precision, isEmulated }: PrecisionUse,
+): string | null {
+  if (uses.every((use) => use.precision === 'fp32')) return null;
+  return `${what} in ${precision.toUpperCase()}${isEmulated ? ', emulated' : ''}`;
+}
+
 /** Explains what occurs. */
-function noteFor({ steps, kernels }: BenchReport): string {
+function noteFor({ steps, kernels, engine }: BenchReport): string {
   return [
     'of peak: useful operations (a multiply-add is two) against what the cores in use can do at most.',
     ...(kernels === null ? [] : ['with packing: the right operand is packed for every product.']),
     ...(steps.some(({ mergeDuplicates }) => mergeDuplicates)
       ? ['merged: identical samples of a batch are computed once.']
       : []),
+    ...(engine.precisions.some(({ isEmulated }) => isEmulated)
+      ? ['emulated: without BF16 instructions, which this CPU lacks; slow, and no measure of what BF16 is worth.']
+      : []),
     'Peaks and kernels are the best of several rounds, steps and answers medians.',
   ].join(' ');
 }
 
 function headLines({ date, isQuick, machine, engine, model }: BenchReport): string[] {
-  const { name, detail, precision } = engine;
+  const { name, detail } = engine;
+  const precisions = engine.precisions.map(
+    ({ precision, isEmulated }) => precision + (isEmulated ? ' (emulated)' : ''),
+  );
   const { nLayer, nHead, nEmbd, vocabSize } = model;
   const shape = `${formatCounted(nLayer, 'layer')}, ${formatCounted(nHead, 'head')}, ${formatCounted(nEmbd, 'channel')}, ${formatCounted(vocabSize, 'token')}`;
   return [
     `gpt-loom bench${isQuick ? ' --quick' : ''}, ${date.slice(0, 16).replace('T', ' ')} UTC`,
     `machine  ${machine.cpu}, ${machine.physicalCores} physical of ${formatCounted(machine.logicalCores, 'logical core')}`,
     `system   ${machine.platform}, Node ${machine.node}`,
-    `engine   ${name} ${detail} ${precision}`,
+    `engine   ${name} ${detail} ${precisions.join(' and ')}`,
     `model    ${formatCount(model.parameters)} parameters: ${shape}`,
   ];
 }
@@ -90,7 +122,11 @@ function absence(precision: 'fp32' | 'bf16', { features }: MachineFacts): string
   return features.some((name) => BF16_FEATURES.includes(name)) ? 'no kernels for it' : 'not available on this CPU';
 }
 
-function productTable({ rows, products, allProducts }: KernelFigures): Table {
+function productSections({ rows, products }: KernelFigures): Section[] {
+  return products.map((set) => ({ caption: captionFor('products', products, set), table: productTable(rows, set) }));
+}
+
+function productTable(rows: number, { matrices, all }: ProductSet): Table {
   const line = (name: string, size: string, form: string, alone: Speed, withPacking: Speed) => [
     name,
     size,
@@ -110,8 +146,8 @@ function productTable({ rows, products, allProducts }: KernelFigures): Table {
     );
   return [
     [`at ${formatCounted(rows, 'token')}`, 'product', '', 'GFLOPS', 'of peak', 'with packing', 'of peak'],
-    ...products.flatMap(forms),
-    line('all of a step', '', '', allProducts.alone, allProducts.withPacking),
+    ...matrices.flatMap(forms),
+    line('all of a step', '', '', all.alone, all.withPacking),
   ];
 }
 
@@ -133,6 +169,15 @@ function speedCells({ gflops, share }: Speed): string[] {
 }
 
 const SHOWN_PHASES: readonly StepPhase[] = ['forward', 'backward', 'reduce', 'update', 'wait'];
+
+function stepSections({ steps, engine: { precisions } }: BenchReport): Section[] {
+  return precisions.flatMap((use) =>
+    stepTables(steps.filter(({ precision }) => precision === use.precision)).map((table) => ({
+      caption: captionFor('steps', precisions, use),
+      table,
+    })),
+  );
+}
 
 /** One table for each way of treating duplicates. */
 function stepTables(steps: readonly StepFigures[]): Table[] {

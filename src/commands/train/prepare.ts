@@ -59,7 +59,7 @@ export async function prepareRun(config: Config, options: TrainOptions): Promise
       resume: options.resume ?? false,
       samplePrompts: useDashboard ? DASHBOARD_SAMPLES : 0,
       // Before there are workers, which it would have to share the core with.
-      corePeakGflops: knownPeak(selection.precision),
+      corePeakGflops: knownPeak(selection),
     },
   };
 }

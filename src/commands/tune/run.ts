@@ -9,24 +9,20 @@ import { type Cores, countCores } from '../../machine/cores.js';
 import { cpuModel } from '../../machine/cpu.js';
 import { drawTuning } from '../../plot/tuning.js';
 import { loadTokenizer } from '../../tokenizer/tokenizer.js';
-import type { Measurement } from '../../tune/measurement.js';
 import { othersBusy, readProcessorTimes } from '../../tune/others.js';
 import { recommend } from '../../tune/recommend.js';
-import { measureRounds } from '../../tune/rounds.js';
-import type { Grid } from '../../tune/settings.js';
 import { saveTuneResult, thisMachineWith } from '../../tune/stored.js';
-import { createTrialOpener, type TrialInputs } from '../../tune/trial.js';
+import type { TrialInputs } from '../../tune/trial.js';
 import { wantsColour } from '../../ui/open.js';
 import { createPaint } from '../../ui/paint.js';
 import { CommandExit } from '../exit.js';
 import { saveText } from '../plot/save-text.js';
-import { watchStopSignals } from '../stop-signals.js';
 import { workerCount } from '../train/prepare.js';
 import type { TuneOptions } from '../tune.js';
 import { parseBudget } from './budget.js';
 import { type TuneOutcome, toJson } from './json.js';
+import { measure } from './measure.js';
 import { tableLines } from './table.js';
-import { openView, type ViewOptions } from './view.js';
 import { recommendationLines } from './words.js';
 import { configPathOf, writeChoice } from './write.js';
 
@@ -50,7 +46,7 @@ export async function tune(config: Config, options: TuneOptions): Promise<void> 
   };
   const head = headLines(inputs.selection, cores, batchSize);
   const before = readProcessorTimes();
-  const measurements = await measure(inputs, grid, {
+  const { measurements, comparison } = await measure(inputs, grid, {
     ...screen,
     head,
     budgetMs,
@@ -65,11 +61,13 @@ export async function tune(config: Config, options: TuneOptions): Promise<void> 
     );
   }
 
-  if (options.plot !== undefined) saveText(options.plot, drawTuning(measurements, recommendation), '--plot');
+  if (options.plot !== undefined)
+    saveText(options.plot, drawTuning(measurements, recommendation, comparison), '--plot');
   const isSure = recommendation.doubts.length === 0;
   const path = configPathOf(options);
   const isChanged = options.write && isSure ? writeChoice(path, recommendation.setting) : null;
-  const outcome: TuneOutcome = { measurements, recommendation, grid, othersBusy: others };
+  const { precision } = inputs.selection;
+  const outcome: TuneOutcome = { measurements, recommendation, grid, othersBusy: others, precision, comparison };
   if (isChanged !== null) keepResult(outcome, inputs.selection);
   if (options.json) {
     stdout.write(`${JSON.stringify({ ...toJson(outcome), written: isChanged === null ? null : path })}\n`);
@@ -78,8 +76,8 @@ export async function tune(config: Config, options: TuneOptions): Promise<void> 
       ...(options.plot === undefined ? [] : [`drawn to ${options.plot}`]),
       ...(options.write ? [writeNote(path, isChanged)] : []),
     ];
-    const table = tableLines({ ...screen, measurements, recommended: recommendation.setting });
-    const words = recommendationLines(recommendation, { ...grid, width: screen.width });
+    const table = tableLines({ ...screen, measurements, recommended: recommendation.setting, comparison });
+    const words = recommendationLines(recommendation, { ...grid, width: screen.width, comparison });
     stdout.write(`${[...(stdout.isTTY ? head : []), '', ...table, '', ...words, ...notes].join('\n')}\n`);
   }
   if (options.write && !isSure) throw new CommandExit(NOT_WRITTEN);
@@ -102,28 +100,6 @@ function headLines(selection: EngineSelection, cores: Cores, batchSize: number):
     `${cores.usablePhysical} physical of ${cores.usableLogical} logical cores, ${name} ${detail} ${selection.precision}, ` +
       `batches of ${batchSize} samples`,
   ];
-}
-
-/** Throws CommandExit when a signal ends it. */
-async function measure(inputs: TrialInputs, grid: Grid, options: ViewOptions): Promise<Measurement[]> {
-  const signals = watchStopSignals();
-  const view = openView(options);
-  try {
-    const measurements = await measureRounds({
-      grid,
-      // What starting the program and reading the data took, counts too.
-      budgetMs: options.budgetMs - performance.now(),
-      open: createTrialOpener(inputs),
-      now: () => performance.now(),
-      isCancelled: () => signals.exitCode !== null,
-      onProgress: (progress) => view.show(progress),
-    });
-    if (signals.exitCode !== null) throw new CommandExit(signals.exitCode);
-    return measurements;
-  } finally {
-    view.close();
-    signals.close();
-  }
 }
 
 /** For configurations that say `threads: auto`. */

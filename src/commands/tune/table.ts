@@ -2,6 +2,7 @@
 
 import type { Cores } from '../../machine/cores.js';
 import { type Measurement, relativeSpread, tokensPerSec } from '../../tune/measurement.js';
+import type { PrecisionComparison } from '../../tune/precisions.js';
 import type { Progress } from '../../tune/rounds.js';
 import { isSame, type Setting } from '../../tune/settings.js';
 import { bar } from '../../ui/charts/blocks.js';
@@ -19,6 +20,8 @@ export interface TableOptions extends TableContext {
   readonly measurements: readonly Measurement[];
   readonly current?: Setting | null;
   readonly recommended?: Setting | null;
+  /** The recommended setting in another precision. */
+  readonly comparison?: PrecisionComparison | null;
 }
 
 /** Titles of the columns with the least width of the screen at which they are there. */
@@ -33,8 +36,9 @@ const LEAST_BAR = 4;
 
 /** Titles, one line for each setting, and what the signs mean. Lines of at most `width` columns. */
 export function tableLines(options: TableOptions): string[] {
-  const { measurements, width, paint, cores } = options;
-  const fastest = Math.max(...measurements.map(tokensPerSec).filter(Number.isFinite));
+  const { measurements, width, paint, cores, comparison } = options;
+  const all = comparison == null ? measurements : [...measurements, comparison.other];
+  const fastest = Math.max(...all.map(tokensPerSec).filter(Number.isFinite));
   const oneThread = Math.max(
     ...measurements
       .filter(({ setting }) => setting.threads === 1)
@@ -55,6 +59,7 @@ export function tableLines(options: TableOptions): string[] {
         .join(''),
     ),
     ...measurements.map((measurement) => row(measurement, fastest, oneThread, options)),
+    ...(comparison == null ? [] : [comparisonRow(comparison, fastest, options)]),
     ...(notes.length > 0 ? [paint('dim', truncate(`  ${notes.join('   ')}`, width))] : []),
   ];
 }
@@ -75,17 +80,41 @@ function row(measurement: Measurement, fastest: number, oneThread: number, optio
     '  spread': visits.length < 2 ? NOTHING : `${(relativeSpread(measurement) * 100).toFixed(1)} %`,
     '  vs 1 thread': times(speed, oneThread),
   };
-  const figures = `${columnsFor(width)
-    .map(({ title }) => cells[title].padStart(title.length))
-    .join('')}  `;
+  const figures = joined(cells, width);
   if (state === 'too-large') return truncate(`${figures}not enough memory`, width);
   if (visits.length === 0)
     return isCurrent ? truncate(figures.trimEnd(), width) : paint('dim', truncate(`${figures}not measured`, width));
-  const room = Math.max(0, width - figures.length);
-  const share = Number.isFinite(speed) && fastest > 0 ? speed / fastest : 0;
-  const drawn = room >= LEAST_BAR ? bar(share, room) : '';
+  const drawn = barBeside(figures, speed / fastest, width);
   if (state === 'dropped') return paint('dim', truncate(figures + drawn, width));
   return truncate(figures, width) + paint(isRecommended ? 'green' : 'cyan', drawn);
+}
+
+/** Its name stands where the sign does; against one thread it wasn't measured. */
+function comparisonRow({ other, precisions }: PrecisionComparison, fastest: number, options: TableOptions): string {
+  const { width, cores, paint } = options;
+  const { threads, microBatch } = other.setting;
+  const star = threads === cores.usablePhysical ? '*' : ' ';
+  const cells: Record<string, string> = {
+    '  threads': `${precisions.other}${`${threads}${star}`.padStart('  threads'.length - precisions.other.length)}`,
+    '  micro_batch': String(microBatch),
+    '  tokens/s': formatCount(tokensPerSec(other)),
+    '  spread': other.visits.length < 2 ? NOTHING : `${(relativeSpread(other) * 100).toFixed(1)} %`,
+    '  vs 1 thread': NOTHING,
+  };
+  const figures = joined(cells, width);
+  return truncate(figures, width) + paint('cyan', barBeside(figures, tokensPerSec(other) / fastest, width));
+}
+
+function joined(cells: Readonly<Record<string, string>>, width: number): string {
+  return `${columnsFor(width)
+    .map(({ title }) => cells[title].padStart(title.length))
+    .join('')}  `;
+}
+
+/** In what is left of the width. */
+function barBeside(figures: string, share: number, width: number): string {
+  const room = Math.max(0, width - figures.length);
+  return room >= LEAST_BAR ? bar(Number.isFinite(share) ? share : 0, room) : '';
 }
 
 function columnsFor(width: number) {
@@ -107,12 +136,13 @@ export interface FrameOptions extends TableContext {
 /** The live picture: exactly what fits on the screen, best settings first to stay when there are more. */
 export function frameLines(options: FrameOptions): string[] {
   const { progress, budgetMs, rows, width, paint, head } = options;
-  const { measurements, current, round, elapsedMs } = progress;
+  const { measurements, current, round, elapsedMs, afterwards } = progress;
+  const doing = afterwards ?? (round > 0 ? `round ${round}` : 'done');
   const time = `${formatDuration(elapsedMs)} of ${formatDuration(budgetMs)}`;
   const done = bar(Math.min(1, elapsedMs / budgetMs), Math.max(0, width - time.length - 14));
   const top = [
     ...head.map((line) => truncate(line, width)),
-    `${padEnd(round > 0 ? `round ${round}` : 'done', 10)}  ${paint('green', padEnd(done, width - time.length - 14))}  ${time}`,
+    `${padEnd(doing, 10)}  ${paint('green', padEnd(done, width - time.length - 14))}  ${time}`,
     '',
   ];
   const room = Math.max(1, rows - top.length - 4);

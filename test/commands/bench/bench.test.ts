@@ -15,6 +15,8 @@ import type { StartEvent } from '../../../src/trainer/events.js';
 import { cliPath, runCli } from '../../helpers/cli.js';
 import { temporaryFolder, testInputs } from '../../helpers/run.js';
 
+const hasBf16 = loadAddon()!.isaVariants()[0] === 'avx512bf16';
+
 const CONFIG = [
   'model: { n_layer: 1, n_head: 2, n_embd: 32, seq_len: 48 }',
   'training: { batch_size: 4, micro_batch: 2, threads: 2, max_steps: 1, warmup_steps: 0 }',
@@ -44,38 +46,47 @@ test('bench: --quick --json gives every part, and keeps the peak that train then
   const report = JSON.parse(stdout) as BenchReport;
 
   const cores = countCores();
-  assert.equal(report.format, 1);
+  assert.equal(report.format, 2);
   assert.ok(Math.abs(Date.now() - Date.parse(report.date)) < 600_000, report.date);
   assert.equal(report.machine.cpu, cpuModel());
   assert.equal(report.machine.node, process.version);
   assert.equal(report.machine.physicalCores, cores.usablePhysical);
   assert.deepEqual([report.isQuick, report.engine.name, report.model.nEmbd], [true, 'native', 32]);
+  const precisions = hasBf16 ? ['fp32', 'bf16'] : ['fp32'];
+  assert.deepEqual(
+    report.engine.precisions,
+    precisions.map((precision) => ({ precision, isEmulated: false })),
+  );
 
   const { fp32 } = report.peaks;
   assert.ok(fp32 !== null && fp32.oneThread > 0.2 && fp32.threads === 3);
-  assert.equal(report.peaks.bf16, null);
+  assert.equal(report.peaks.bf16 !== null, hasBf16);
   assert.ok(report.memory !== null && report.memory.read.oneThread > 0.05 && report.memory.triad.allThreads > 0.05);
 
   const { kernels } = report;
   assert.equal(kernels?.rows, 30);
+  const { matrices } = kernels!.products[0];
   assert.deepEqual(
-    kernels?.products.map(({ name, outputs, inputs }) => `${name}: ${outputs} x ${inputs}`),
+    matrices.map(({ name, outputs, inputs }) => `${name}: ${outputs} x ${inputs}`),
     ['q, proj: 32 x 32', 'k and v: 64 x 32', 'fc1: 128 x 32', 'fc2: 32 x 128', `head: ${report.model.vocabSize} x 32`],
   );
-  for (const { forward, dX, dW } of kernels!.products) {
+  for (const { forward, dX, dW } of matrices) {
     for (const { gflops, share } of [forward, dX, dW].flatMap(({ alone, withPacking }) => [alone, withPacking])) {
       assert.ok(gflops > 0 && Math.abs(share! * fp32.oneThread - gflops) < 1e-6 * gflops);
       // No product does more than the registers can; but the peak may have been measured at a busier moment.
       assert.ok(share! < 4, `${share} of peak`);
     }
   }
-  assert.equal(kernels?.others.length, 7);
+  assert.equal(kernels?.others.length, 6 + precisions.length);
 
   assert.deepEqual(
-    report.steps.map(({ workers, mergeDuplicates }) => `${workers} ${mergeDuplicates}`),
-    ['1 true', '2 true', '3 true', '1 false', '2 false', '3 false'],
+    report.steps.map(({ precision, workers, mergeDuplicates }) => `${precision} ${workers} ${mergeDuplicates}`),
+    precisions.flatMap((precision) =>
+      ['1 true', '2 true', '3 true', '1 false', '2 false', '3 false'].map((setting) => `${precision} ${setting}`),
+    ),
   );
-  for (const { workers, gflops, share, speedUp, medianMs, tokensPerSec } of report.steps) {
+  const fp32Steps = report.steps.filter(({ precision }) => precision === 'fp32');
+  for (const { workers, gflops, share, speedUp, medianMs, tokensPerSec } of fp32Steps) {
     assert.ok(medianMs > 0 && tokensPerSec > 0);
     if (workers === 1) assert.equal(speedUp, 1);
     const peak = fp32.oneThread * Math.min(workers, physicalCores());
@@ -93,6 +104,35 @@ test('bench: --quick --json gives every part, and keeps the peak that train then
   const training = await runCli(['train', '--json', '--no-acceptance', '--threads', '1'], { cwd: folder, env });
   const start = JSON.parse(training.stdout.split('\n')[0]) as StartEvent;
   assert.deepEqual([start.type, start.peakGflops], ['start', fp32.oneThread]);
+});
+
+test('bench: bf16 alone, emulated where it must be, has products and steps and no peak of what the CPU lacks', async () => {
+  const { folder, env } = project();
+  const args = ['bench', '--quick', '--json', '--threads', '1', '--precision', 'bf16'];
+  const refused = await runCli(args, { cwd: folder, env });
+  assert.equal(refused.exitCode, hasBf16 ? 0 : 2, refused.stderr);
+  const emulating = { ...env, GPT_LOOM_EMULATE_BF16: '1' };
+  const { exitCode, stdout, stderr } = await runCli(args, { cwd: folder, env: emulating });
+  assert.deepEqual({ exitCode, stderr }, { exitCode: 0, stderr: '' });
+  const { engine, peaks, kernels, steps } = JSON.parse(stdout) as BenchReport;
+  const use = { precision: 'bf16', isEmulated: !hasBf16 };
+  assert.deepEqual(engine.precisions, [use]);
+  const [set, ...others] = kernels!.products;
+  assert.deepEqual([set.precision, set.isEmulated, others.length], ['bf16', !hasBf16, 0]);
+  assert.ok(set.all.alone.gflops > set.all.withPacking.gflops * 0.5 && set.all.withPacking.gflops > 0);
+  assert.deepEqual([set.all.alone.share !== null, peaks.bf16 !== null], [hasBf16, hasBf16]);
+  assert.ok(peaks.fp32 !== null);
+  assert.equal(kernels!.others.at(-1)!.name, 'packing the weights, BF16');
+  assert.deepEqual(
+    steps.map(({ precision, isEmulated, workers }) => ({ precision, isEmulated, workers })),
+    [1, 1].map((workers) => ({ ...use, workers })),
+  );
+  for (const { share } of steps) assert.equal(share !== null, hasBf16);
+
+  const train = ['train', '--json', '--no-acceptance', '--threads', '1', '--precision', 'bf16'];
+  const training = await runCli(train, { cwd: folder, env: emulating });
+  const start = JSON.parse(training.stdout.split('\n')[0]) as StartEvent;
+  assert.deepEqual([start.engine.precision, start.peakGflops], ['bf16', peaks.bf16?.oneThread ?? null]);
 });
 
 test('bench: without a terminal it prints tables without escape codes', async () => {

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
-import type { BenchReport } from '../../../src/bench/report.js';
+import type { BenchReport, PrecisionUse } from '../../../src/bench/report.js';
 import { reportLines } from '../../../src/commands/bench/table.js';
 import { createPaint } from '../../../src/ui/paint.js';
 import { widthOf } from '../../../src/ui/text.js';
@@ -15,7 +15,10 @@ const product = (name: string, outputs: number, inputs: number, gflops: number) 
   dX: { alone: speed(gflops - 1), withPacking: speed(gflops - 6) },
   dW: { alone: speed(gflops - 2), withPacking: speed(gflops - 7) },
 });
+const FP32 = { precision: 'fp32', isEmulated: false } as const;
+const BF16 = { precision: 'bf16', isEmulated: false } as const;
 const step = (workers: number, mergeDuplicates: boolean, medianMs: number) => ({
+  ...FP32,
   ...{ workers, mergeDuplicates, medianMs, steps: 40 },
   phases: { forward: medianMs * 0.3, backward: medianMs * 0.55, reduce: 1.25, update: 2.5, wait: 0.4, other: 0.1 },
   ...{ tokensPerSec: 700_000 / medianMs, gflops: 12_300 / medianMs, share: 123 / medianMs / workers },
@@ -23,14 +26,14 @@ const step = (workers: number, mergeDuplicates: boolean, medianMs: number) => ({
 });
 
 const REPORT: BenchReport = {
-  format: 1,
+  format: 2,
   date: '2026-11-24T11:05:59.123Z',
   isQuick: false,
   machine: {
     ...{ cpu: '海光 7285', platform: 'linux x64', node: 'v20.20.2', physicalCores: 2, logicalCores: 4 },
     features: ['avx2', 'fma'],
   },
-  engine: { name: 'native', detail: 'AVX2', precision: 'fp32' },
+  engine: { name: 'native', detail: 'AVX2', precisions: [FP32] },
   model: { nLayer: 4, nHead: 4, nEmbd: 256, vocabSize: 824, seqLen: 128, parameters: 3_368_192 },
   peaks: { fp32: { oneThread: 100, threads: 2, allThreads: 198.76 }, bf16: null },
   memory: {
@@ -40,8 +43,13 @@ const REPORT: BenchReport = {
   },
   kernels: {
     rows: 174,
-    products: [product('q, proj', 256, 256, 97), product('fc1', 1024, 256, 99)],
-    allProducts: { alone: speed(97.5), withPacking: speed(92.5) },
+    products: [
+      {
+        ...FP32,
+        matrices: [product('q, proj', 256, 256, 97), product('fc1', 1024, 256, 99)],
+        all: { alone: speed(97.5), withPacking: speed(92.5) },
+      },
+    ],
     others: [
       { name: 'attention, forward', ms: 0.0554, gflops: 24.2, share: 0.242, gbPerSec: null },
       { name: 'reduce', ms: 3.456, gflops: null, share: null, gbPerSec: 21.3 },
@@ -136,3 +144,45 @@ test('bench table: a processor with bfloat16 instructions that nothing uses is t
     reportLines({ ...REPORT, machine }, createPaint(false)).some((line) => /^BF16 .* no kernels for it$/.test(line)),
   );
 });
+
+test('bench table: with two precisions each has its products and its steps, and its peak', () => {
+  const lines = reportLines(withBf16(BF16), createPaint(false));
+  const after = (line: string, count: number) => lines[lines.indexOf(line) + count];
+  assert.ok(lines.includes('engine   native AVX-512 fp32 and bf16'));
+  assert.ok(lines.includes('BF16 multiply-add                  190.0 GFLOPS  380.0 GFLOPS'));
+  assert.equal(
+    after('products in BF16', 2),
+    'fc1            1024 x 256  forward    99.0     99 %          94.0     94 %',
+  );
+  const steps = ['products in FP32', 'products in BF16', 'steps in FP32', 'steps in BF16'];
+  assert.deepEqual(
+    lines.filter((line) => / in (FP32|BF16)/.test(line)),
+    steps,
+  );
+  assert.equal(
+    lines[lines.indexOf('steps in BF16') + 2],
+    '1 worker  40.0     12.0      22.0     1.3     2.5  0.40  17,500     71 %  3.25',
+  );
+  for (const line of lines) assert.ok(widthOf(line) <= 80, line);
+});
+
+test('bench table: what is emulated says so, and a step has no share of a peak', () => {
+  const lines = reportLines(withBf16({ ...BF16, isEmulated: true }), createPaint(false));
+  assert.ok(lines.includes('engine   native AVX-512 fp32 and bf16 (emulated)'));
+  assert.ok(lines.includes('products in BF16, emulated'));
+  assert.match(lines[lines.indexOf('steps in BF16, emulated') + 2], /^1 worker .* 17,500 +- +3\.25$/);
+  assert.match(lines.join(' '), /emulated: without BF16 instructions, which this CPU lacks; slow/);
+});
+
+function withBf16(use: PrecisionUse): BenchReport {
+  const kernels = REPORT.kernels!;
+  const [fp32] = kernels.products;
+  const bf16 = { ...fp32, ...use, matrices: [product('fc1', 1024, 256, 99)] };
+  return {
+    ...REPORT,
+    engine: { name: 'native', detail: 'AVX-512', precisions: [FP32, use] },
+    peaks: { ...REPORT.peaks, bf16: { oneThread: 190, threads: 2, allThreads: 380 } },
+    kernels: { ...kernels, products: [fp32, bf16] },
+    steps: [step(1, false, 80), { ...step(1, false, 40), ...use, share: use.isEmulated ? null : 0.71 }],
+  };
+}

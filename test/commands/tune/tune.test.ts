@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, existsSync, lstatSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { loadAddon } from '../../../src/addon/addon.js';
 import { workerCount } from '../../../src/commands/train/prepare.js';
 import { writeChoice } from '../../../src/commands/tune/write.js';
 import { selectEngine } from '../../../src/engine/select.js';
@@ -41,8 +42,21 @@ interface Json {
     tokensPerSec: number | null;
   }[];
   readonly recommendation: { threads: number; microBatch: number; tokensPerSec: number; isCertain: boolean };
+  readonly precision: string;
+  readonly otherPrecision: {
+    precision: string;
+    isEmulated: boolean;
+    threads: number;
+    microBatch: number;
+    rounds: number;
+    tokensPerSec: number;
+    presentTokensPerSec: number;
+    timesAsFast: number;
+  } | null;
   readonly written: string | null;
 }
+
+const hasBf16 = loadAddon()!.isaVariants()[0] === 'avx512bf16';
 
 test('tune: measures, draws, and writes exactly if it is certain', async () => {
   const folder = project();
@@ -52,7 +66,8 @@ test('tune: measures, draws, and writes exactly if it is certain', async () => {
     { cwd: folder, env: { XDG_CACHE_HOME: cache } },
   );
   assert.equal(stderr, '');
-  const { cores, measurements, recommendation, written } = JSON.parse(stdout) as Json;
+  const { cores, measurements, recommendation, precision, otherPrecision, written } = JSON.parse(stdout) as Json;
+  assert.deepEqual([precision, otherPrecision?.precision], ['fp32', hasBf16 ? 'bf16' : undefined]);
   const { threads, microBatch, isCertain } = recommendation;
   const expected = Array.from({ length: Math.min(cores.logical, 4, 8) }, (_, i) => i + 1);
   assert.deepEqual([...new Set(measurements.map((m) => m.threads))], expected);
@@ -74,6 +89,35 @@ test('tune: measures, draws, and writes exactly if it is certain', async () => {
     assert.deepEqual({ exitCode, written, config }, { exitCode: 1, written: null, config: CONFIG });
     assert.ok(!existsSync(cache));
   }
+});
+
+test('tune: compares the best setting with bf16 where that is there or emulated, and never writes a precision', async () => {
+  const folder = project();
+  const { exitCode, stdout, stderr } = await runCli(
+    ['tune', '--budget', '2s', '--json', '--write', '--plot', 'tune.svg'],
+    { cwd: folder, env: { XDG_CACHE_HOME: join(folder, 'cache'), GPT_LOOM_EMULATE_BF16: '1' } },
+  );
+  assert.equal(stderr, '');
+  const { precision, otherPrecision, recommendation } = JSON.parse(stdout) as Json;
+  const { threads, microBatch } = recommendation;
+  assert.deepEqual(
+    [
+      precision,
+      otherPrecision!.precision,
+      otherPrecision!.isEmulated,
+      otherPrecision!.threads,
+      otherPrecision!.microBatch,
+    ],
+    ['fp32', 'bf16', !hasBf16, threads, microBatch],
+  );
+  const { rounds, tokensPerSec, presentTokensPerSec, timesAsFast } = otherPrecision!;
+  assert.ok(rounds >= 1 && tokensPerSec > 0 && presentTokensPerSec > 0 && timesAsFast > 0);
+  if (rounds === 1) assert.ok(Math.abs(tokensPerSec / presentTokensPerSec / timesAsFast - 1) < 1e-9);
+  assert.match(readFileSync(join(folder, 'tune.svg'), 'utf8'), /bf16[^<]*: \d+\.\d\d times as fast/);
+  assert.ok(exitCode === 0 || exitCode === 1);
+  const lines = readFileSync(join(folder, 'config.yaml'), 'utf8').split('\n');
+  assert.equal(lines.length, CONFIG.split('\n').length);
+  assert.ok(!lines.some((line) => line.includes('precision')));
 });
 
 test('tune: without a terminal it prints a line a round, the table and the result, and no escape codes', async () => {

@@ -6,6 +6,7 @@ import { parseBudget } from '../../../src/commands/tune/budget.js';
 import { frameLines, tableLines } from '../../../src/commands/tune/table.js';
 import { openLines } from '../../../src/commands/tune/view.js';
 import { recommendationLines } from '../../../src/commands/tune/words.js';
+import type { PrecisionComparison } from '../../../src/tune/precisions.js';
 import type { Doubt, Recommendation } from '../../../src/tune/recommend.js';
 import { createPaint } from '../../../src/ui/paint.js';
 import { madeUp } from '../../tune/made-up.js';
@@ -34,6 +35,30 @@ test('tune table: speeds, spreads, times one thread, bars; what is recommended, 
     '       4             4         -       -            -  not enough memory',
     '  * one thread per physical core   x too slow, left out early',
   ]);
+});
+
+/** The recommended setting in both precisions, so many milliseconds each. */
+function compared(fp32: number[], bf16: number[], change: Partial<PrecisionComparison> = {}): PrecisionComparison {
+  const [present, other] = [fp32, bf16].map((ms) => madeUp({ threads: 2, ms }));
+  return { present, other, precisions: { present: 'fp32', other: 'bf16' }, isEmulated: false, ...change };
+}
+
+test('tune table: another precision has a line below the settings, and counts for the length of the bars', () => {
+  const comparison = compared([100, 102, 100], [50, 51, 50]);
+  const [one, , two] = MEASUREMENTS;
+  const lines = tableLines({ ...SCREEN, measurements: [one, two], recommended: two.setting, comparison });
+  assert.deepEqual(lines.slice(1), [
+    '       1             4     5,348   0.0 %         1.00  ██████▋',
+    '>      2*            4     9,950   0.7 %         1.86  ████████████▌',
+    'bf16   2*            4    20,000   0.0 %            -  █████████████████████████',
+    '  * one thread per physical core',
+  ]);
+});
+
+test('tune table: the picture says when it measures another precision', () => {
+  const progress = { round: 0, elapsedMs: 55_000, current: null, measurements: MEASUREMENTS, afterwards: 'in bf16' };
+  const lines = frameLines({ ...SCREEN, progress, budgetMs: 60_000, head: [], rows: 24 });
+  assert.match(lines[0], /^in bf16 {5}█+.* 0:55 of 1:00$/);
 });
 
 test('tune table: while it measures, the picture fits on the screen and says how far it is', () => {
@@ -144,6 +169,60 @@ const cases: [
 for (const [what, recommendation, context, lines] of cases) {
   test(`tune words: ${what}`, () => {
     assert.deepEqual(recommendationLines({ ...BEST, ...recommendation }, { ...CONTEXT, ...context }), lines);
+  });
+}
+
+const comparisons: [what: string, comparison: PrecisionComparison, text: string][] = [
+  [
+    'a faster bf16 with its gain, and that it stays off',
+    compared([170, 171, 170], [100, 100, 100]),
+    'bf16 is 1.70 times as fast as fp32 with these settings; it stays off unless you set precision: bf16.',
+  ],
+  [
+    'a gain that scatters with its margin',
+    // Ratios 1.7, 1.6, 1.8: median 1.7, spread 0.148, error 0.107.
+    compared([170, 160, 180], [100, 100, 100]),
+    'bf16 is 1.70 ± 0.21 times as fast as fp32 with these settings; it stays off unless you set precision: bf16.',
+  ],
+  [
+    'a slower bf16 the other way round',
+    compared([100, 100, 100], [200, 200, 200]),
+    'fp32 is 2.00 times as fast as bf16 with these settings.',
+  ],
+  [
+    'an emulated bf16 as no measure',
+    compared([100, 100, 100], [200, 200, 200], { isEmulated: true }),
+    'fp32 is 2.00 times as fast as bf16 with these settings. Here bf16 is emulated: that says nothing of processors that have it.',
+  ],
+  ['no difference', compared([100, 101, 100], [100, 100, 100]), 'bf16 is as fast as fp32 with these settings.'],
+  [
+    'a difference that is less than the noise',
+    compared([110, 90, 130], [100, 100, 100]),
+    'bf16 was 1.10 ± 0.43 times as fast as fp32 with these settings: the machine is too noisy to tell which is the faster one.',
+  ],
+  [
+    'too few rounds',
+    compared([150], [100]),
+    'bf16 was 1.50 times as fast as fp32 with these settings, in 1 round only.',
+  ],
+  [
+    'a training in bf16 that is as it should be',
+    compared([100, 100, 100], [170, 170, 170], { precisions: { present: 'bf16', other: 'fp32' } }),
+    'bf16 is 1.70 times as fast as fp32 with these settings.',
+  ],
+  [
+    'a training in bf16 that would be faster without',
+    compared([170, 170, 170], [100, 100, 100], { precisions: { present: 'bf16', other: 'fp32' } }),
+    'fp32 is 1.70 times as fast as bf16 with these settings; to use it, set precision: fp32.',
+  ],
+];
+
+for (const [what, comparison, text] of comparisons) {
+  test(`tune words: ${what}`, () => {
+    const without = recommendationLines(BEST, CONTEXT);
+    const lines = recommendationLines(BEST, { ...CONTEXT, comparison });
+    assert.equal(lines.slice(without.length).join(' '), text);
+    assert.ok(lines.every((line) => line.length <= 80));
   });
 }
 
