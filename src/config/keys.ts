@@ -52,7 +52,7 @@ export const SECTIONS = {
     beta2: fraction(0.999),
     eps: positive(1e-8),
     grad_clip: notNegative(1),
-    eval_interval: integer(1, 1_000_000_000, 50),
+    eval_interval: integer(1, 1_000_000_000, 20),
     save_interval: integer(1, 1_000_000_000, 200),
     early_stopping_patience: integer(0, 1_000_000_000, 0),
     save_dir: text('checkpoints', 'a folder'),
