@@ -122,7 +122,9 @@ function placesOf(root: object): [holder: Holder, key: string][] {
   return places;
 }
 
-function mutateAt([holder, key]: [Holder, string], { kind, value, key: name }: ValueMutation): void {
+function mutateAt([holder, key]: [Holder, string], { kind, value: shared, key: name }: ValueMutation): void {
+  // A copy: put into itself by the next mutation, the value would have no end.
+  const value = structuredClone(shared);
   const put = (target: object, at: string, what: unknown) =>
     Object.defineProperty(target, at, { value: what, enumerable: true, configurable: true, writable: true });
   const present = holder[key];
