@@ -6,13 +6,11 @@ import type { RandomGenerator } from 'pure-rand/types/RandomGenerator';
 import { skipN } from 'pure-rand/utils/skipN';
 import { createDialogues, type Row, shuffled } from './build-dialogues.js';
 import { type Fact, OUTSIDE_TOPIC, type Source } from './build-source.js';
+import { REFUSAL } from './template.js';
 
 export const SPLIT_NAMES = ['train', 'val', 'test'] as const;
 export type SplitName = (typeof SPLIT_NAMES)[number];
 export type Splits = Readonly<Record<SplitName, readonly Row[]>>;
-
-/** What the model says to everything it wasn't taught. */
-export const REFUSAL = '不知道。';
 
 /**
  * Splits by wording: every fact gives one wording to test, every second fact (in file order) one to val, the rest is for

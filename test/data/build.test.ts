@@ -7,8 +7,9 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { Command } from 'commander';
 import { registerData } from '../../src/commands/data.js';
-import { buildSplits, formatRows, REFUSAL, SPLIT_NAMES, type Splits } from '../../src/data/build.js';
+import { buildSplits, formatRows, SPLIT_NAMES, type Splits } from '../../src/data/build.js';
 import { DIALOGUE_TOPIC, parseSource, questionKey, type Source } from '../../src/data/build-source.js';
+import { REFUSAL } from '../../src/data/template.js';
 import { ConfigError, DataError, FileError } from '../../src/errors.js';
 import { repoRoot } from '../helpers/paths.js';
 
