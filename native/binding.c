@@ -94,16 +94,19 @@ static bool shape_of(napi_env env, napi_value value, struct model *m) {
   return true;
 }
 
-/* packedFloats(shape): number */
+/* packedFloats(shape, trains): number */
 static napi_value packed_floats(napi_env env, napi_callback_info info) {
-  napi_value argv[1], result;
+  napi_value argv[2], result;
   struct model m;
-  if (!arguments(env, info, 1, argv) || !shape_of(env, argv[0], &m)) return NULL;
-  napi_create_double(env, (double)kernels_plain.packed_floats(&m), &result);
+  bool trains;
+  if (!arguments(env, info, 2, argv) || !shape_of(env, argv[0], &m)) return NULL;
+  if (napi_get_value_bool(env, argv[1], &trains) != napi_ok) return fail(env, "trains must be true or false");
+  napi_create_double(env, (double)kernels_plain.packed_floats(&m, trains ? 1 : 0), &result);
   return result;
 }
 
-/* createModel(isa, shape, offsets, weights, packed, bf16): external. isa '' takes the fastest. */
+/* createModel(isa, shape, offsets, weights, packed, bf16): external. isa '' takes the fastest. The length of packed decides
+ * whether it can be trained. */
 static napi_value create_model(napi_env env, napi_callback_info info) {
   napi_value argv[6], result;
   struct model m;
@@ -123,7 +126,8 @@ static napi_value create_model(napi_env env, napi_callback_info info) {
   for (size_t i = 0; i < offsets.length; i++)
     if (at[i] < 0 || at[i] % 16 != 0) return fail(env, "offsets: not multiples of 16");
   if (weights.length < (size_t)at[offsets.length - 1] + m.C) return fail(env, "weights: shorter than the offsets say");
-  if (packed.length < kernels->packed_floats(&m)) return fail(env, "packed: shorter than packedFloats(shape)");
+  m.trains = packed.length >= kernels->packed_floats(&m, 1);
+  if (packed.length < kernels->packed_floats(&m, 0)) return fail(env, "packed: shorter than packedFloats(shape)");
   if (!is_aligned(weights.data) || !is_aligned(packed.data)) return fail(env, "weights, packed: not on 64 bytes");
 
   struct model_object *o = calloc(1, sizeof *o);
@@ -201,6 +205,7 @@ static napi_value create_training(napi_env env, napi_callback_info info) {
     return NULL;
   if (napi_get_value_bool(env, argv[4], &pairs) != napi_ok) return fail(env, "pairs must be true or false");
   room.pairs = pairs ? 1 : 0;
+  if (!model->m.trains) return fail(env, "packed: long enough for inference only");
   struct training_object *o = calloc(1, sizeof *o);
   if (!o) return fail(env, "out of memory");
   *o = (struct training_object){.head = {KIND_TRAINING}, .model = model, .room = room};
@@ -478,6 +483,15 @@ static napi_value adamw(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/* allFinite(Float32Array): boolean */
+static napi_value all_finite(napi_env env, napi_callback_info info) {
+  napi_value argv[1], result;
+  struct view x;
+  if (!arguments(env, info, 1, argv) || !view_of(env, argv[0], napi_float32_array, "floats", &x)) return NULL;
+  napi_get_boolean(env, fastest_exact()->all_finite(x.data, x.length) != 0, &result);
+  return result;
+}
+
 /* ---- the rest ------------------------------------------------------------------------------------------------------- */
 
 /* alignmentGap(Uint8Array): bytes from its start to the next multiple of 64 in memory. */
@@ -538,6 +552,7 @@ NAPI_MODULE_INIT() {
       {"createTraining", create_training}, {"forward", forward},          {"backward", backward},
       {"createQuantized", create_quantized}, {"createSession", create_session}, {"append", append},
       {"reduce", reduce},                {"adamw", adamw},                {"update", update},
+      {"allFinite", all_finite},
       {"exchangePaths", exchange_paths},
       {"measurePeak", measure_peak},
       {"measureRead", measure_read},

@@ -18,41 +18,55 @@ struct matrix_view {
   const float *W;      /* (N, K) */
   size_t N, K;
   float *forward;      /* panels of the transpose of W over N */
-  float *backward;     /* panels of W over K */
+  float *backward;     /* panels of W over K; null where only inference is wanted */
 };
 
-static size_t packed_matrix_floats(size_t N, size_t K) { return round_up(N, NR_MAX) * K + round_up(K, NR_MAX) * N; }
+/* Rows and columns of a layer's matrices, in units of C. */
+static const size_t matrix_rows[MATRICES_PER_LAYER] = {1, 2, 1, 4, 1}, matrix_columns[MATRICES_PER_LAYER] = {1, 1, 1, 1, 4};
 
-static size_t packed_layer_floats(size_t C) {
-  return packed_matrix_floats(C, C) * 2 + packed_matrix_floats(2 * C, C) + packed_matrix_floats(4 * C, C) +
-         packed_matrix_floats(C, 4 * C);
+/* Floats of the panels of a matrix (N, K). */
+static size_t forward_floats(size_t N, size_t K) { return round_up(N, NR_MAX) * K; }
+static size_t backward_floats(size_t N, size_t K) { return round_up(K, NR_MAX) * N; }
+
+/* Floats of the panels of the first n matrices of a layer. */
+struct panel_floats {
+  size_t forward, backward;
+};
+static struct panel_floats layer_panels(size_t C, size_t n) {
+  struct panel_floats sum = {0, 0};
+  for (size_t i = 0; i < n; i++) {
+    sum.forward += forward_floats(matrix_rows[i] * C, matrix_columns[i] * C);
+    sum.backward += backward_floats(matrix_rows[i] * C, matrix_columns[i] * C);
+  }
+  return sum;
 }
 
-static size_t model_packed_floats(const struct model *m) {
-  return m->L * packed_layer_floats(m->C) + packed_matrix_floats(m->V, m->C);
+/* All forward panels come first, so that inference does with that part. */
+static size_t all_forward_floats(const struct model *m) {
+  return m->L * layer_panels(m->C, MATRICES_PER_LAYER).forward + forward_floats(m->V, m->C);
+}
+static size_t model_packed_floats(const struct model *m, int trains) {
+  const size_t backward = m->L * layer_panels(m->C, MATRICES_PER_LAYER).backward + backward_floats(m->V, m->C);
+  return all_forward_floats(m) + (trains ? backward : 0);
 }
 
-static struct matrix_view view_at(float *at, const float *W, size_t N, size_t K) {
-  return (struct matrix_view){W, N, K, at, at + round_up(N, NR_MAX) * K};
+/* The matrix whose panels follow those of l layers and `before`. */
+static struct matrix_view view_at(const struct model *m, size_t l, struct panel_floats before, const float *W, size_t N, size_t K) {
+  const struct panel_floats layer = layer_panels(m->C, MATRICES_PER_LAYER);
+  float *forward = m->packed + l * layer.forward + before.forward;
+  float *backward = m->packed + all_forward_floats(m) + l * layer.backward + before.backward;
+  return (struct matrix_view){W, N, K, forward, m->trains ? backward : 0};
 }
 
 static struct matrix_view layer_matrix(const struct model *m, size_t l, enum matrix which) {
+  static const enum layer_parameter parameter[MATRICES_PER_LAYER] = {QKV_W, QKV_W, PROJ_W, FC1_W, FC2_W};
   const size_t C = m->C;
-  float *at = m->packed + l * packed_layer_floats(C);
-  const float *qkv = layer_weight(m, l, QKV_W);
-  if (which == M_Q) return view_at(at, qkv, C, C);
-  at += packed_matrix_floats(C, C);
-  if (which == M_KV) return view_at(at, qkv + C * C, 2 * C, C);
-  at += packed_matrix_floats(2 * C, C);
-  if (which == M_PROJ) return view_at(at, layer_weight(m, l, PROJ_W), C, C);
-  at += packed_matrix_floats(C, C);
-  if (which == M_FC1) return view_at(at, layer_weight(m, l, FC1_W), 4 * C, C);
-  at += packed_matrix_floats(4 * C, C);
-  return view_at(at, layer_weight(m, l, FC2_W), C, 4 * C);
+  const float *W = layer_weight(m, l, parameter[which]) + (which == M_KV ? C * C : 0);
+  return view_at(m, l, layer_panels(C, which), W, matrix_rows[which] * C, matrix_columns[which] * C);
 }
 
 static struct matrix_view head_matrix(const struct model *m) {
-  return view_at(m->packed + m->L * packed_layer_floats(m->C), m->weights + m->offsets[0], m->V, m->C);
+  return view_at(m, m->L, (struct panel_floats){0, 0}, m->weights + m->offsets[0], m->V, m->C);
 }
 
 /* Rows [p * NR, p * NR + NR) of a matrix are one panel of `forward` and a strip of every panel of `backward`. */
@@ -60,7 +74,7 @@ static void pack_row_group(const struct model *m, const struct matrix_view *w, s
   const size_t N = w->N, K = w->K, first = p * NR, n = N - first < NR ? N - first : NR;
   if (m->bf16) pair_panel_transposed((uint32_t *)w->forward + first * pairs_of(K), w->W, p, N, K);
   else pack_panel_transposed(w->forward + first * K, w->W, p, N, K);
-  for (size_t k = 0; k < K; k += NR) {
+  for (size_t k = 0; w->backward && k < K; k += NR) {
     const float *from = w->W + first * K + k;
     const size_t width = K - k < NR ? K - k : NR;
     if (m->bf16) pair_rows((uint32_t *)w->backward + k * pairs_of(N) + first / 2 * NR, from, n, width, K);

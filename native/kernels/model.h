@@ -15,6 +15,7 @@ struct model {
   int bf16;               /* not 0: linear layers multiply bfloat16 numbers and sum float32 */
   const int32_t *offsets; /* first float of each parameter in the flat vector, in the order of the parameter table */
   const float *weights;   /* flat vector, 64-byte aligned */
+  int trains;             /* not 0: packed has panels for backward, too */
   float *packed;          /* panels of all matrices, 64-byte aligned, packed_floats() long */
   float *turns;           /* RoPE table (T, C / NH), filled by init() */
 };
@@ -68,7 +69,7 @@ struct quantized {
 /* What one instruction set offers. Sizes are the same for all of them. */
 struct kernels {
   const char *name;
-  size_t (*packed_floats)(const struct model *);
+  size_t (*packed_floats)(const struct model *, int trains);
   void (*init)(const struct model *);
   void (*pack)(const struct model *, size_t rank, size_t ranks);
   /* Steps share `rank` of the weights and packs what it has just changed. */

@@ -21,7 +21,7 @@ export interface NativeSession {
 export interface Addon {
   isaVariants(): string[];
   alignmentGap(bytes: Uint8Array): number;
-  packedFloats(shape: Int32Array): number;
+  packedFloats(shape: Int32Array, trains: boolean): number;
   createModel(
     isa: string,
     shape: Int32Array,
@@ -85,6 +85,7 @@ export interface Addon {
     v: Float32Array,
     settings: Float32Array,
   ): void;
+  allFinite(floats: Float32Array): boolean;
   exchangePaths(a: string, b: string): number;
   measurePeak(isa: string, isBf16: boolean, rounds: number): number | null;
   measureRead(isa: string, x: Float32Array): number;
@@ -116,6 +117,15 @@ export function loadAddon(): Addon | null {
 export function addonProblem(): string | null {
   loadAddon();
   return problem;
+}
+
+/** Zeroed bytes; where the addon is, they start on 64, as its kernels want it. Throws RangeError when there is no memory. */
+export function alignedBytes(length: number): Uint8Array {
+  const addon = loadAddon();
+  if (addon === null) return new Uint8Array(length);
+  const bytes = new Uint8Array(length + 64);
+  const gap = addon.alignmentGap(bytes);
+  return bytes.subarray(gap, gap + length);
 }
 
 /** Swaps two paths in one step. False where the addon or the file system can't; throws when a path is the matter. */

@@ -1,4 +1,7 @@
-// Whether numbers are finite, fast enough to ask about every number that is saved or loaded (3.4 million take about 4 ms).
+// Whether numbers are finite, fast enough to ask about every number that is saved or loaded: 3.4 million take about 2 ms with
+// the addon. In JavaScript it is 4 ms once the compiler has seen the loop, 15 ms before.
+
+import { loadAddon } from '../addon/addon.js';
 
 /** Exponent bits of an f32; all ones means NaN or infinity (IEEE 754). */
 const EXPONENT = 0x7f800000;
@@ -7,10 +10,11 @@ const CARRY = 0x00800000;
 
 /** Index of the first NaN or infinity, or -1. */
 export function findNonFinite(data: Float32Array): number {
-  return allFinite(data) ? -1 : data.findIndex((value) => !Number.isFinite(value));
+  return (loadAddon()?.allFinite ?? allFinite)(data) ? -1 : data.findIndex((value) => !Number.isFinite(value));
 }
 
-function allFinite(data: Float32Array): boolean {
+/** What the addon's function of this name does, too. */
+export function allFinite(data: Float32Array): boolean {
   const bits = new Int32Array(data.buffer, data.byteOffset, data.length);
   let seen = 0;
   for (let i = 0; i < bits.length; i++) seen |= (bits[i] & EXPONENT) + CARRY; // No branch: four times as fast as isFinite.

@@ -2,6 +2,7 @@
 
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { alignedBytes } from '../addon/addon.js';
 import { CheckpointError, FileError } from '../errors.js';
 import { damaged } from './json.js';
 import { LENGTH_BYTES, MAX_FILE_BYTES, parseHeader, parseHeaderLength, type StoredTensor } from './safetensors.js';
@@ -71,7 +72,7 @@ async function readBytes(file: FileHandle, position: number, length: number, pat
 
 function allocate(length: number, path: string): Uint8Array {
   try {
-    return new Uint8Array(length);
+    return alignedBytes(length);
   } catch (cause) {
     throw damaged(path, `its ${length} bytes don't fit into memory`, cause);
   }

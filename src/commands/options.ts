@@ -1,5 +1,5 @@
 // The flags that several commands share: where the configuration comes from, and the common keys by name.
-// Light on purpose: `--help` loads this file, so the configuration code (and zod) is imported when a command runs.
+// Light on purpose: `--help` loads this file, so the configuration code (and valibot) is imported when a command runs.
 
 import type { Command } from 'commander';
 import type { Config } from '../config/config.js';

@@ -1,31 +1,39 @@
 // Every key of config.yaml: its section, type, range and default. The only place that knows defaults.
 // Checks that concern several keys at once are in validate.ts.
 
-import { z } from 'zod';
+import * as v from 'valibot';
+
+/** A key: what it may hold, in words (for messages) and as a check, and what it holds when nobody sets it. */
+export interface Key<T = unknown> {
+  readonly fallback: T;
+  readonly description: string;
+  readonly accepts: (value: unknown) => value is T;
+}
+
+const key = <T>(schema: v.GenericSchema<unknown, T>, fallback: T, description: string): Key<T> => ({
+  fallback,
+  description,
+  accepts: (value): value is T => v.is(schema, value),
+});
+
+const WHOLE = v.pipe(v.number(), v.safeInteger());
+const FINITE = v.pipe(v.number(), v.finite());
+const TEXT = v.pipe(v.string(), v.nonEmpty());
 
 const integer = (min: number, max: number, fallback: number) =>
-  z.int().min(min).max(max).default(fallback).describe(`a whole number from ${min} to ${max}`);
+  key(v.pipe(WHOLE, v.minValue(min), v.maxValue(max)), fallback, `a whole number from ${min} to ${max}`);
 
-const text = (fallback: string, what: string) =>
-  z
-    .string()
-    .min(1)
-    .refine((value) => !value.includes('\0'))
-    .default(fallback)
-    .describe(`${what} (text)`);
+const text = (fallback: string, what: string) => key(v.pipe(TEXT, v.excludes('\0')), fallback, `${what} (text)`);
 
-const flag = (fallback: boolean) => z.boolean().default(fallback).describe('true or false');
+const flag = (fallback: boolean) => key(v.boolean(), fallback, 'true or false');
 
 const choice = <const T extends readonly [string, ...string[]]>(values: T, fallback: T[number]) =>
-  z
-    .enum(values)
-    .default(() => fallback as never)
-    .describe(listOf(values, 'or'));
+  key<T[number]>(v.picklist(values), fallback, listOf(values, 'or'));
 
-const notNegative = (fallback: number) => z.number().min(0).default(fallback).describe('a number, 0 or more');
-const positive = (fallback: number) => z.number().gt(0).default(fallback).describe('a number above 0');
+const notNegative = (fallback: number) => key(v.pipe(FINITE, v.minValue(0)), fallback, 'a number, 0 or more');
+const positive = (fallback: number) => key(v.pipe(FINITE, v.gtValue(0)), fallback, 'a number above 0');
 const fraction = (fallback: number) =>
-  z.number().min(0).lt(1).default(fallback).describe('a number from 0 up to, but not including, 1');
+  key(v.pipe(FINITE, v.minValue(0), v.ltValue(1)), fallback, 'a number from 0 up to, but not including, 1');
 
 /** 32 bits: what the generators of random numbers take. */
 const MAX_SEED = 0xffffffff;
@@ -43,9 +51,9 @@ export const SECTIONS = {
   training: {
     batch_size: integer(1, 65536, 16),
     micro_batch: integer(1, 65536, 4),
-    lr: positive(0.0006),
+    lr: positive(0.001),
     min_lr: notNegative(0),
-    warmup_steps: integer(0, 1_000_000_000, 5),
+    warmup_steps: integer(0, 1_000_000_000, 100),
     max_steps: integer(1, 1_000_000_000, 2000),
     weight_decay: notNegative(0.01),
     beta1: fraction(0.9),
@@ -57,11 +65,12 @@ export const SECTIONS = {
     early_stopping_patience: integer(0, 1_000_000_000, 0),
     save_dir: text('checkpoints', 'a folder'),
     seed: integer(0, MAX_SEED, 42),
-    threads: z
-      .union([z.literal('auto'), z.int().min(1).max(256)])
-      .default('auto')
-      .describe('auto or a whole number from 1 to 256'),
-    init_from: z.string().min(1).nullable().default(null).describe('a checkpoint folder (text) or null'),
+    threads: key<number | 'auto'>(
+      v.union([v.literal('auto'), v.pipe(WHOLE, v.minValue(1), v.maxValue(256))]),
+      'auto',
+      'auto or a whole number from 1 to 256',
+    ),
+    init_from: key<string | null>(v.nullable(TEXT), null, 'a checkpoint folder (text) or null'),
     merge_duplicates: flag(true),
   },
   data: {
@@ -86,24 +95,19 @@ export const TOP_LEVEL = {
   precision: choice(['auto', 'fp32', 'bf16'], 'auto'),
 };
 
-export const SCHEMA = z.strictObject({
-  model: z.strictObject(SECTIONS.model).prefault({}),
-  training: z.strictObject(SECTIONS.training).prefault({}),
-  data: z.strictObject(SECTIONS.data).prefault({}),
-  tokenizer: z.strictObject(SECTIONS.tokenizer).prefault({}),
-  tfjs: z.strictObject(SECTIONS.tfjs).prefault({}),
-  ...TOP_LEVEL,
-});
+type ValuesOf<Keys> = { [Name in keyof Keys]: Keys[Name] extends Key<infer T> ? T : never };
 
 /** The whole configuration as YAML spells it, defaults filled in. */
-export type YamlConfig = z.output<typeof SCHEMA>;
+export type YamlConfig = { [Name in keyof typeof SECTIONS]: ValuesOf<(typeof SECTIONS)[Name]> } & ValuesOf<
+  typeof TOP_LEVEL
+>;
 
 export type SectionName = keyof typeof SECTIONS;
 
-/** Dotted path of a key (`training.lr`, `engine`) to its schema. */
-export const LEAVES: ReadonlyMap<string, z.ZodType> = new Map<string, z.ZodType>([
+/** By dotted path (`training.lr`, `engine`). */
+export const LEAVES: ReadonlyMap<string, Key> = new Map<string, Key>([
   ...Object.entries(SECTIONS).flatMap(([section, keys]) =>
-    Object.entries(keys).map(([key, schema]): [string, z.ZodType] => [`${section}.${key}`, schema]),
+    Object.entries(keys).map(([name, leaf]): [string, Key] => [`${section}.${name}`, leaf]),
   ),
   ...Object.entries(TOP_LEVEL),
 ]);

@@ -131,13 +131,13 @@ function put({ values, origins }: Layers, path: string, value: unknown, where: s
 /** `--set`: as YAML reads it, except that a folder named 2024 is text where text is wanted. */
 function readScalar(path: string, text: string): unknown {
   const value = parseScalar(text);
-  const schema = LEAVES.get(path);
-  return !schema?.safeParse(value).success && schema?.safeParse(text).success ? text : value;
+  const key = LEAVES.get(path);
+  return !key?.accepts(value) && key?.accepts(text) ? text : value;
 }
 
 /** A flag's argument is text where the key takes text. */
 function readText(path: string, text: string): unknown {
-  return LEAVES.get(path)?.safeParse(text).success ? text : parseScalar(text);
+  return LEAVES.get(path)?.accepts(text) ? text : parseScalar(text);
 }
 
 function flagName(name: string): string {

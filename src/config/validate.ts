@@ -1,9 +1,8 @@
 // Why a key is refused. Takes plain values in YAML spelling and knows where each came from (file and line, or flag),
 // so that the message can say where to mend it. Every mistake is reported, not just the first.
 
-import type { z } from 'zod';
 import { ConfigError } from '../errors.js';
-import { isSectionName, LEAVES, listOf, SCHEMA, SECTIONS, type YamlConfig } from './keys.js';
+import { type Key, listOf, SECTIONS, TOP_LEVEL, type YamlConfig } from './keys.js';
 import { suggestKey } from './suggest.js';
 import { describeValue, isMapping } from './yaml.js';
 
@@ -20,12 +19,10 @@ export interface Problem {
 
 /** `source` stands in where `origins` has no entry. Throws one ConfigError that lists every problem. */
 export function validate(values: Readonly<Record<string, unknown>>, origins: Origins, source: string): YamlConfig {
-  const result = SCHEMA.safeParse(values);
-  const problems = result.success
-    ? crossProblems(result.data, origins, source)
-    : result.error.issues.flatMap((issue) => issueProblems(issue, values, origins, source));
-  throwIfAny(problems);
-  return result.data as YamlConfig;
+  throwIfAny(keyProblems(values, (path) => origins.get(path) ?? source));
+  const config = withDefaults(values);
+  throwIfAny(crossProblems(config, origins, source));
+  return config;
 }
 
 const MAX_REPORTED = 10;
@@ -44,46 +41,66 @@ export function unknownKeyProblem(path: string, where: string): Problem {
   return { where, what: `unknown key ${path}.`, fix: () => suggestKey(path) };
 }
 
-function issueProblems(
-  issue: z.core.$ZodIssue,
-  values: Readonly<Record<string, unknown>>,
-  origins: Origins,
-  source: string,
-): Problem[] {
-  const path = issue.path.join('.');
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => {
-      const keyPath = path === '' ? key : `${path}.${key}`;
-      return unknownKeyProblem(keyPath, origins.get(keyPath) ?? source);
-    });
-  }
-  const where = origins.get(path) ?? source;
-  const given = issue.path.reduce<unknown>((at, key) => (isMapping(at) ? at[String(key)] : undefined), values);
-  if (isSectionName(path)) {
-    const keys = Object.keys(SECTIONS[path]);
-    const what = `${path} is ${describeValue(given)}; expected a section of keys.`;
-    const fix = `Put its keys below it, indented by two spaces, each with a colon and a space: ${listOf(keys, 'and')}.`;
-    return [{ where, what, fix: () => fix }];
-  }
-  return [wrongValueProblem(path, given, where)];
+type Values = Readonly<Record<string, unknown>>;
+type WhereOf = (path: string) => string;
+
+/** Each key by itself: sections first, each with what isn't one of its keys last. */
+function keyProblems(values: Values, whereOf: WhereOf): Problem[] {
+  const sections = Object.entries(SECTIONS).flatMap(([section, keys]) => {
+    const given = values[section];
+    if (given === undefined) return [];
+    return isMapping(given)
+      ? [...wrongValues(given, keys, `${section}.`, whereOf), ...unknownKeys(given, keys, `${section}.`, whereOf)]
+      : [noSectionProblem(section, given, Object.keys(keys), whereOf(section))];
+  });
+  const known = { ...SECTIONS, ...TOP_LEVEL };
+  return [...sections, ...wrongValues(values, TOP_LEVEL, '', whereOf), ...unknownKeys(values, known, '', whereOf)];
 }
 
-function wrongValueProblem(path: string, given: unknown, where: string): Problem {
-  const schema = LEAVES.get(path) as z.ZodType;
-  const fallback = JSON.stringify(schema.parse(undefined)).replaceAll('"', '');
+function wrongValues(values: Values, keys: Readonly<Record<string, Key>>, prefix: string, whereOf: WhereOf): Problem[] {
+  return Object.entries(keys)
+    .filter(([name, key]) => values[name] !== undefined && !key.accepts(values[name]))
+    .map(([name, key]) => wrongValueProblem(prefix + name, key, values[name], whereOf(prefix + name)));
+}
+
+function unknownKeys(values: Values, known: object, prefix: string, whereOf: WhereOf): Problem[] {
+  return Object.keys(values)
+    .filter((name) => !Object.hasOwn(known, name))
+    .map((name) => unknownKeyProblem(prefix + name, whereOf(prefix + name)));
+}
+
+function noSectionProblem(section: string, given: unknown, keys: readonly string[], where: string): Problem {
+  const what = `${section} is ${describeValue(given)}; expected a section of keys.`;
+  const fix = `Put its keys below it, indented by two spaces, each with a colon and a space: ${listOf(keys, 'and')}.`;
+  return { where, what, fix: () => fix };
+}
+
+function wrongValueProblem(path: string, key: Key, given: unknown, where: string): Problem {
+  const fallback = JSON.stringify(key.fallback).replaceAll('"', '');
   return {
     where,
-    what: `${path} is ${describeValue(given)}; expected ${schema.description}.`,
-    fix: () => `${adviceFor(schema, given)}The default is ${fallback}.`,
+    what: `${path} is ${describeValue(given)}; expected ${key.description}.`,
+    fix: () => `${adviceFor(key, given)}The default is ${fallback}.`,
   };
 }
 
-function adviceFor(schema: z.ZodType, given: unknown): string {
+/** What keyProblems found nothing wrong with, complete. */
+function withDefaults(values: Values): YamlConfig {
+  const fill = (given: Values, keys: Readonly<Record<string, Key>>) =>
+    Object.entries(keys).map(([name, key]) => [name, given[name] === undefined ? key.fallback : given[name]]);
+  const sections = Object.entries(SECTIONS).map(([section, keys]) => [
+    section,
+    Object.fromEntries(fill((values[section] ?? {}) as Values, keys)),
+  ]);
+  return Object.fromEntries([...sections, ...fill(values, TOP_LEVEL)]) as YamlConfig;
+}
+
+function adviceFor(key: Key, given: unknown): string {
   if (given === null) return 'Give a value, or leave the key out. ';
-  if (typeof given === 'number' && schema.safeParse(String(given)).success) return 'Put it in quotes. ';
+  if (typeof given === 'number' && key.accepts(String(given))) return 'Put it in quotes. ';
   if (typeof given === 'string' && /^(yes|no|on|off)$/i.test(given))
     return 'Write true for yes and on, false for no and off. ';
-  if (typeof given === 'string' && schema.safeParse(Number(given.replace(/[_ ]/g, '').replace(',', '.'))).success) {
+  if (typeof given === 'string' && key.accepts(Number(given.replace(/[_ ]/g, '').replace(',', '.')))) {
     return 'Write it without quotes, spaces and underscores, and with a point for the decimals. ';
   }
   return '';
@@ -132,13 +149,6 @@ function crossProblems({ model, training }: YamlConfig, origins: Origins, source
       `model.n_layer ${n_layer} with model.n_embd ${n_embd} makes a model of ${Math.round(blockParameters / 1e6)} million parameters; ` +
         `expected at most ${MAX_BLOCK_PARAMETERS / 1e6} million.`,
       'Use fewer layers or channels.',
-    );
-  }
-  if (training.warmup_steps > training.max_steps) {
-    add(
-      ['training.max_steps', 'training.warmup_steps'],
-      `training.warmup_steps ${training.warmup_steps} is more than training.max_steps ${training.max_steps}: the run would end before the warm-up.`,
-      `Use --set training.warmup_steps=${Math.floor(training.max_steps / 10)}, or max_steps ${training.warmup_steps} or more.`,
     );
   }
   if (training.min_lr > training.lr) {

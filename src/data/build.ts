@@ -13,11 +13,9 @@ import {
   SPLIT_NAMES,
   type SplitName,
 } from './build-source.js';
+import { REFUSAL } from './template.js';
 
 export type Splits = Readonly<Record<SplitName, readonly Row[]>>;
-
-/** What the model says to everything it wasn't taught. */
-export const REFUSAL = '不知道。';
 
 /**
  * Splits by wording: val and test ask what was taught in words that training never sees. Where the source names the split of a

@@ -5,6 +5,9 @@ import type { Tokenizer } from '../tokenizer/tokenizer.js';
 /** The target of a row that isn't scored, as in PyTorch's cross-entropy. */
 export const NOT_SCORED = -100;
 
+/** What the model says to everything it wasn't taught. */
+export const REFUSAL = '不知道。';
+
 export interface EncodedSample {
   /** (T) `<bos>` prefix `<eos>` answer `<eos>`, at most seqLen of them. */
   readonly tokens: Int32Array;

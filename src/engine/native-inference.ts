@@ -1,19 +1,23 @@
 // Inference with the native engine: f32 or int8 weights, prefill as GEMM, then one token at a time over a KV cache.
 
-import type { NativeModel, NativeQuantized } from '../addon/addon.js';
+import { alignedBytes, type NativeModel, type NativeQuantized } from '../addon/addon.js';
 import { createParameterTable, type ParameterTable } from '../model/parameters.js';
 import type { ModelShape } from '../model/shape.js';
 import type { NamedWeights } from '../model/weights.js';
 import type { InferenceEngine, InferenceSession } from './engine.js';
 import { createNativeModel, type NativeBuffers, nativePackedFloats, requireAddon } from './native.js';
 
-/** `weights`: every parameter of the shape, of the right size (a checkpoint's loader has checked that). */
+/**
+ * `weights`: every parameter of the shape, of the right size (a checkpoint's loader has checked that). They are copied, or, where
+ * they already lie as the kernels want them, kept: they must not change while the engine is in use.
+ */
 export function createNativeInference(shape: ModelShape, weights: NamedWeights, isa?: string): InferenceEngine {
   const addon = requireAddon();
   const table = createParameterTable(shape);
-  const flat = alignedFloats(table.flatLength);
-  const int8 = fillWeights(table, weights, flat);
-  const packed = alignedFloats(nativePackedFloats(shape));
+  const inPlace = findInPlace(table, weights);
+  const flat = inPlace ?? alignedFloats(table.flatLength);
+  const int8 = inPlace === null ? fillWeights(table, weights, flat) : null;
+  const packed = alignedFloats(nativePackedFloats(shape, 'inference'));
   const model = createNativeModel({ shape, table, weights: flat, packed, isa });
   if (int8) return inferenceOver(shape, model, addon.createQuantized(model, int8.data, int8.scales, int8.scaleOffsets));
   addon.pack(model, 0, 1);
@@ -57,6 +61,18 @@ interface QuantizedArrays {
   readonly scaleOffsets: Int32Array;
 }
 
+/** The flat vector, where all tensors are f32 and views of one buffer at the table's offsets from 64-byte aligned memory. */
+function findInPlace(table: ParameterTable, weights: NamedWeights): Float32Array | null {
+  const { buffer, byteOffset } = weights.get(table.parameters[0].name)!.data;
+  const isThere = table.parameters.every((p) => {
+    const { kind, data } = weights.get(p.name)!;
+    return kind === 'f32' && data.buffer === buffer && data.byteOffset === byteOffset + 4 * p.offset;
+  });
+  if (!isThere || byteOffset + 4 * table.flatLength > buffer.byteLength) return null;
+  const isAligned = requireAddon().alignmentGap(new Uint8Array(buffer, byteOffset)) === 0;
+  return isAligned ? new Float32Array(buffer, byteOffset, table.flatLength) : null;
+}
+
 /** Copies f32 tensors into `flat`; returns the int8 ones side by side, at the same offsets, or null when there are none. */
 function fillWeights(table: ParameterTable, weights: NamedWeights, flat: Float32Array): QuantizedArrays | null {
   const matrices = table.parameters.filter((p) => p.isMatrix);
@@ -82,6 +98,6 @@ function fillWeights(table: ParameterTable, weights: NamedWeights, flat: Float32
 
 /** A zeroed Float32Array that starts on 64 bytes. */
 export function alignedFloats(length: number): Float32Array {
-  const bytes = new Uint8Array(new ArrayBuffer(length * 4 + 64));
-  return new Float32Array(bytes.buffer, requireAddon().alignmentGap(bytes), length);
+  const { buffer, byteOffset } = alignedBytes(length * 4);
+  return new Float32Array(buffer, byteOffset, length);
 }

@@ -11,7 +11,7 @@ export interface NativeBuffers {
   readonly table: ParameterTable;
   /** Flat, on 64 bytes, as long as table.flatLength. */
   readonly weights: Float32Array;
-  /** Panels of all matrices, on 64 bytes, nativePackedFloats(shape) long; shared by all threads that share the weights. */
+  /** Panels of all matrices, on 64 bytes, nativePackedFloats long; shared by all threads that share the weights. */
   readonly packed: Float32Array;
   /** Instruction set by name; absent: the fastest that this CPU has. */
   readonly isa?: string;
@@ -31,9 +31,9 @@ export function requireAddon(): Addon {
   );
 }
 
-/** Floats of the packed copies of all matrices, forward and backward. */
-export function nativePackedFloats(shape: ModelShape): number {
-  return requireAddon().packedFloats(shapeNumbers(shape));
+/** Floats of the packed copies of all matrices: forward and backward, or what inference needs of them. */
+export function nativePackedFloats(shape: ModelShape, purpose: 'training' | 'inference' = 'training'): number {
+  return requireAddon().packedFloats(shapeNumbers(shape), purpose === 'training');
 }
 
 export function createNativeModel(buffers: NativeBuffers): NativeModel {

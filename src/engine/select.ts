@@ -7,9 +7,8 @@ import type { NamedWeights } from '../model/weights.js';
 import type { BatchCapacity, InferenceEngine, Precision, TrainingEngine } from './engine.js';
 import { createNativeTraining, type NativeBuffers, nativePackedFloats } from './native.js';
 import { createLiveNativeInference, createNativeInference } from './native-inference.js';
-import { createTfjsTraining } from './tfjs.js';
 import { chooseBackend, loadTfjs, requireTfjs } from './tfjs-backend.js';
-import { createLiveTfjsInference, createTfjsInference } from './tfjs-inference.js';
+import type * as TfjsInference from './tfjs-inference.js';
 import type { TfjsBackend } from './tfjs-types.js';
 
 /** What a worker needs to know to make the same engine as its peers; can be posted. */
@@ -83,9 +82,14 @@ export function inOtherPrecision(selection: EngineSelection): NativeSelection | 
   return selection.precision === 'bf16' ? { engine, isa, precision: 'fp32', notice: null } : bf16With(isa);
 }
 
+/** Imported where it is used only: the native engine starts faster without it. */
+let tfjsInference: typeof TfjsInference | undefined;
+
 /** Makes the engine's library ready in this thread. On the main thread before a Coordinator or live inference is made. */
 export async function prepareEngine(selection: EngineSelection): Promise<void> {
-  if (selection.engine === 'tfjs') await loadTfjs(selection.backend);
+  if (selection.engine !== 'tfjs') return;
+  await loadTfjs(selection.backend);
+  tfjsInference = await import('./tfjs-inference.js');
 }
 
 /** For people: `native` and `AVX2`, `tfjs` and `WebAssembly`. */
@@ -105,7 +109,10 @@ export async function createTrainingEngine(
   buffers: Omit<NativeBuffers, 'isa' | 'precision'>,
   capacity: BatchCapacity,
 ): Promise<TrainingEngine> {
-  if (selection.engine === 'tfjs') return createTfjsTraining(await loadTfjs(selection.backend), buffers);
+  if (selection.engine === 'tfjs') {
+    const { createTfjsTraining } = await import('./tfjs.js');
+    return createTfjsTraining(await loadTfjs(selection.backend), buffers);
+  }
   return createNativeTraining({ ...buffers, isa: selection.isa, precision: selection.precision }, capacity);
 }
 
@@ -115,7 +122,10 @@ export async function createInferenceEngine(
   shape: ModelShape,
   weights: NamedWeights,
 ): Promise<InferenceEngine> {
-  if (selection.engine === 'tfjs') return createTfjsInference(await loadTfjs(selection.backend), shape, weights);
+  if (selection.engine === 'tfjs') {
+    const { createTfjsInference } = await import('./tfjs-inference.js');
+    return createTfjsInference(await loadTfjs(selection.backend), shape, weights);
+  }
   return createNativeInference(shape, weights, selection.isa);
 }
 
@@ -124,7 +134,10 @@ export function createLiveInference(
   selection: EngineSelection,
   buffers: Omit<NativeBuffers, 'isa' | 'precision'>,
 ): InferenceEngine {
-  if (selection.engine === 'tfjs') return createLiveTfjsInference(requireTfjs(selection.backend), buffers);
+  if (selection.engine === 'tfjs') {
+    if (tfjsInference === undefined) throw new Error('live inference with tfjs was asked for before prepareEngine');
+    return tfjsInference.createLiveTfjsInference(requireTfjs(selection.backend), buffers);
+  }
   return createLiveNativeInference({ ...buffers, isa: selection.isa, precision: selection.precision });
 }
 

@@ -1,6 +1,6 @@
 // When an answer is right, and when it is a refusal. Texts only.
 
-import { REFUSAL } from '../data/build.js';
+import { REFUSAL } from '../data/template.js';
 import { trimLeading } from '../sampling/answer-text.js';
 
 /** The same characters, up to white space around them and the marks in front that answers are always shown without. */

@@ -1,7 +1,7 @@
 // From which confidence on an answer is better given than withheld: tried on rows whose right answers are known. Pure.
 // Meant for validation rows; the same choice on test rows would make their figures too good.
 
-import { REFUSAL } from '../data/build.js';
+import { REFUSAL } from '../data/template.js';
 import { isBelow } from '../sampling/confidence.js';
 import type { EvaluatedRow } from './evaluate.js';
 import { isExact, isRefusal } from './right.js';

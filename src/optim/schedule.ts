@@ -9,7 +9,7 @@ export interface Schedule {
 
 /**
  * Linear warm-up, then half a cosine from lr down to minLr: step (from 1) of warmupSteps gives lr * step / warmupSteps,
- * so the first step already learns; the last step of maxSteps gives minLr. Loshchilov & Hutter 2016, https://arxiv.org/abs/1608.03983
+ * so the first step already learns; the last step of maxSteps gives minLr. A run shorter than the warm-up ends on the way up. Loshchilov & Hutter 2016, https://arxiv.org/abs/1608.03983
  */
 export function learningRate(schedule: Schedule, step: number): number {
   const { lr, minLr, warmupSteps, maxSteps } = schedule;

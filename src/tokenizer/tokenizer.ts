@@ -59,6 +59,7 @@ export function createTokenizer(definition: TokenizerJson): Tokenizer {
   const { vocab } = definition.model;
   const specials = new Map(definition.added_tokens.map(({ id, content }) => [id, content]));
   const tokens = tokensOf(vocab);
+  let fingerprint: string | undefined;
   const bytes = (id: number) => {
     const token = tokens[id] ?? throwUnknownId(id, tokens.length);
     return specials.has(id) ? NO_BYTES : tokenToBytes(token);
@@ -69,7 +70,10 @@ export function createTokenizer(definition: TokenizerJson): Tokenizer {
     eosId: vocab[EOS],
     padId: vocab[PAD],
     unkId: vocab[UNK],
-    fingerprint: fingerprintOf(definition),
+    get fingerprint() {
+      fingerprint ??= fingerprintOf(definition);
+      return fingerprint;
+    },
     toJson: () => formatTokenizer(definition),
     encode: (text, { special }) => encoder.encode(text, { add_special_tokens: special }).ids,
     decode: (ids) => createUtf8Decoder().decode(Buffer.concat(Array.from(ids, bytes))),

@@ -3,89 +3,92 @@
 
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
-import { z } from 'zod';
+import * as v from 'valibot';
 import { DataError } from '../errors.js';
 import type { EndEvent, SamplesEvent, StartEvent, StepEvent, TrainEvent } from './events.js';
 import { METRICS_FILE, METRICS_FORMAT } from './metrics-lines.js';
 
-const NUMBER = z.union([z.number(), z.enum(['NaN', 'Infinity', '-Infinity'])]).transform(Number);
-const COUNT = z.int().min(0);
-const MS = z.number().min(0).default(0);
+const FINITE = v.pipe(v.number(), v.finite());
+const NUMBER = v.pipe(v.union([FINITE, v.picklist(['NaN', 'Infinity', '-Infinity'])]), v.transform(Number));
+const COUNT = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const NOT_NEGATIVE = v.pipe(FINITE, v.minValue(0));
+const MS = v.optional(NOT_NEGATIVE, 0);
 
-const RUN = z.object({
-  format: z.literal(METRICS_FORMAT, { error: `a newer gpt-loom wrote it; this one reads format ${METRICS_FORMAT}` }),
-  shape: z.object({ n_layer: COUNT, n_head: COUNT, n_embd: COUNT, seq_len: COUNT, vocab_size: COUNT }),
+const RUN = v.object({
+  format: v.literal(METRICS_FORMAT, `a newer gpt-loom wrote it; this one reads format ${METRICS_FORMAT}`),
+  shape: v.object({ n_layer: COUNT, n_head: COUNT, n_embd: COUNT, seq_len: COUNT, vocab_size: COUNT }),
   parameter_count: COUNT,
-  engine: z.object({ name: z.string(), detail: z.string(), precision: z.enum(['fp32', 'bf16']) }),
+  engine: v.object({ name: v.string(), detail: v.string(), precision: v.picklist(['fp32', 'bf16']) }),
   workers: COUNT,
-  save_dir: z.string(),
+  save_dir: v.string(),
   batch_size: COUNT,
   micro_batches: COUNT,
   max_steps: COUNT,
   warmup_steps: COUNT,
-  peak_lr: z.number().nullable().default(null),
-  min_lr: z.number().nullable().default(null),
+  peak_lr: v.optional(v.nullable(FINITE), null),
+  min_lr: v.optional(v.nullable(FINITE), null),
   eval_interval: COUNT,
-  steps_per_epoch: z.number(),
+  steps_per_epoch: FINITE,
   start_step: COUNT,
   train_samples: COUNT,
   train_distinct: COUNT,
   truncated: COUNT,
   val_samples: COUNT,
-  sample_prompts: COUNT.nullable().default(null),
-  best_eval_loss: z.number().nullable(),
-  peak_gflops: z.number().nullable(),
+  sample_prompts: v.optional(v.nullable(COUNT), null),
+  best_eval_loss: v.nullable(FINITE),
+  peak_gflops: v.nullable(FINITE),
 });
 
-const WORKER = z.object({
+const WORKER = v.object({
   rank: COUNT,
-  tokens: z.number().min(0),
-  micro_batches: z.number().min(0),
-  busy: z.number(),
-  wait: z.number(),
+  tokens: NOT_NEGATIVE,
+  micro_batches: NOT_NEGATIVE,
+  busy: FINITE,
+  wait: FINITE,
 });
 
 /** The figures beyond the first six may be missing. */
-const STEP = z.object({
+const STEP = v.object({
   step: COUNT,
   loss: NUMBER,
-  lr: z.number(),
+  lr: FINITE,
   grad_norm: NUMBER,
   tokens: COUNT,
-  step_ms: z.number().min(0),
-  epoch: z.number().default(0),
-  computed_tokens: COUNT.optional(),
-  flops: z.number().default(0),
+  step_ms: NOT_NEGATIVE,
+  epoch: v.optional(FINITE, 0),
+  computed_tokens: v.optional(COUNT),
+  flops: v.optional(FINITE, 0),
   forward_ms: MS,
   backward_ms: MS,
   reduce_ms: MS,
   update_ms: MS,
   wait_ms: MS,
-  workers: z.array(WORKER).default([]),
+  workers: v.optional(v.array(WORKER), []),
 });
 
-const END = z.object({
-  reason: z.enum(['done', 'stopped', 'early-stopping', 'diverged']),
-  train_loss: NUMBER.nullable(),
-  best_eval_loss: NUMBER.nullable(),
-  last_eval_loss: NUMBER.nullable(),
-  elapsed_ms: z.number(),
-  median_step_ms: z.number().nullable(),
-  tokens_per_sec: z.number().nullable(),
+const END = v.object({
+  reason: v.picklist(['done', 'stopped', 'early-stopping', 'diverged']),
+  train_loss: v.nullable(NUMBER),
+  best_eval_loss: v.nullable(NUMBER),
+  last_eval_loss: v.nullable(NUMBER),
+  elapsed_ms: FINITE,
+  median_step_ms: v.nullable(FINITE),
+  tokens_per_sec: v.nullable(FINITE),
 });
 
-const STEP_OF = z.object({ step: COUNT });
-const EVALUATION = z.object({ step: COUNT, eval_loss: NUMBER, eval_ms: MS });
-const SAMPLES = z.array(
-  z.object({ prompt: z.string(), answer: z.string(), expected: z.string(), step: COUNT.optional() }),
+const RECORD = v.record(v.string(), v.unknown(), 'Invalid input: expected record');
+const STEP_OF = v.object({ step: COUNT });
+const EVALUATION = v.object({ step: COUNT, eval_loss: NUMBER, eval_ms: MS });
+const SAMPLES = v.array(
+  v.object({ prompt: v.string(), answer: v.string(), expected: v.string(), step: v.optional(COUNT) }),
 );
-const CHECKPOINT = z.object({ kind: z.enum(['last', 'best', 'quantized']), path: z.string(), write_ms: z.number() });
-const NOTICE = z.object({ level: z.enum(['info', 'warning']), message: z.string() });
+const CHECKPOINT = v.object({ kind: v.picklist(['last', 'best', 'quantized']), path: v.string(), write_ms: FINITE });
+const NOTICE = v.object({ level: v.picklist(['info', 'warning']), message: v.string() });
 
-export type RunRecord = z.input<typeof RUN>;
-export type StepRecord = z.input<typeof STEP>;
-export type EndRecord = z.input<typeof END>;
-export type NotFinite = Extract<z.input<typeof NUMBER>, string>;
+export type RunRecord = v.InferInput<typeof RUN>;
+export type StepRecord = v.InferInput<typeof STEP>;
+export type EndRecord = v.InferInput<typeof END>;
+export type NotFinite = Extract<v.InferInput<typeof NUMBER>, string>;
 
 /** Reads lines in the order of the file. `source` names it in errors. */
 export class MetricsReader {
@@ -101,7 +104,7 @@ export class MetricsReader {
     this.lines++;
     if (line.trim() === '') return null;
     try {
-      return this.toEvent(z.record(z.string(), z.unknown()).parse(JSON.parse(line)));
+      return this.toEvent(parse(RECORD, JSON.parse(line)));
     } catch (cause) {
       throw new DataError(
         `${this.source} line ${this.lines} is not a record of a run: ${reasonOf(cause)}.\n${ADVICE}`,
@@ -111,32 +114,32 @@ export class MetricsReader {
   }
 
   private toEvent(record: Record<string, unknown>): TrainEvent | null {
-    if ('run' in record) return this.startFrom(RUN.parse(record.run));
-    if ('loss' in record) return this.stepFrom(STEP.parse(record));
-    if ('eval_loss' in record) return this.evaluationFrom(EVALUATION.parse(record));
-    const stepOf = () => STEP_OF.parse(record).step;
-    if ('samples' in record) return samplesFrom(stepOf(), SAMPLES.parse(record.samples));
+    if ('run' in record) return this.startFrom(parse(RUN, record.run));
+    if ('loss' in record) return this.stepFrom(parse(STEP, record));
+    if ('eval_loss' in record) return this.evaluationFrom(parse(EVALUATION, record));
+    const stepOf = () => parse(STEP_OF, record).step;
+    if ('samples' in record) return samplesFrom(stepOf(), parse(SAMPLES, record.samples));
     if ('checkpoint' in record) {
-      const { kind, path, write_ms: writeMs } = CHECKPOINT.parse(record.checkpoint);
+      const { kind, path, write_ms: writeMs } = parse(CHECKPOINT, record.checkpoint);
       return { type: 'checkpoint', kind, step: stepOf(), path, writeMs };
     }
-    if ('notice' in record) return { type: 'notice', step: stepOf(), ...NOTICE.parse(record.notice) };
-    return 'end' in record ? endFrom(stepOf(), END.parse(record.end)) : null;
+    if ('notice' in record) return { type: 'notice', step: stepOf(), ...parse(NOTICE, record.notice) };
+    return 'end' in record ? endFrom(stepOf(), parse(END, record.end)) : null;
   }
 
-  private startFrom(run: z.output<typeof RUN>): StartEvent {
+  private startFrom(run: v.InferOutput<typeof RUN>): StartEvent {
     this.elapsedMs = 0;
     this.best = run.best_eval_loss;
     return startFrom(run);
   }
 
-  private stepFrom(record: z.output<typeof STEP>): StepEvent {
+  private stepFrom(record: v.InferOutput<typeof STEP>): StepEvent {
     this.elapsedMs += record.step_ms;
     return stepFrom(record, this.elapsedMs);
   }
 
   /** As the trainer does it: the best so far is the smallest so far. */
-  private evaluationFrom(record: z.output<typeof EVALUATION>): TrainEvent {
+  private evaluationFrom(record: v.InferOutput<typeof EVALUATION>): TrainEvent {
     const { step, eval_loss: evalLoss, eval_ms: evalMs } = record;
     this.elapsedMs += evalMs;
     const isBest = evalLoss < (this.best ?? Number.POSITIVE_INFINITY);
@@ -190,12 +193,22 @@ function isWhole(line: string): boolean {
 }
 
 function reasonOf(error: unknown): string {
-  if (!(error instanceof z.ZodError)) return error instanceof Error ? error.message : String(error);
+  if (!(error instanceof v.ValiError)) return error instanceof Error ? error.message : String(error);
   const [issue] = error.issues;
-  return issue.path.length === 0 ? issue.message : `${issue.path.join('.')}: ${issue.message}`;
+  const path = v.getDotPath(issue);
+  return path === null ? issue.message : `${path}: ${issue.message}`;
 }
 
-function startFrom(run: z.output<typeof RUN>): StartEvent {
+/** The checked value, or a ValiError whose first issue says what is wrong. */
+function parse<T>(schema: v.GenericSchema<unknown, T>, value: unknown): T {
+  return v.parse(schema, value, { abortEarly: true, message: describeIssue });
+}
+
+function describeIssue({ expected, received }: v.BaseIssue<unknown>): string {
+  return received === 'undefined' ? 'it is missing' : `Invalid input: expected ${expected}, received ${received}`;
+}
+
+function startFrom(run: v.InferOutput<typeof RUN>): StartEvent {
   const { n_layer: nLayer, n_head: nHead, n_embd: nEmbd, seq_len: seqLen, vocab_size: vocabSize } = run.shape;
   return {
     type: 'start',
@@ -223,7 +236,7 @@ function startFrom(run: z.output<typeof RUN>): StartEvent {
   };
 }
 
-function stepFrom(record: z.output<typeof STEP>, elapsedMs: number): StepEvent {
+function stepFrom(record: v.InferOutput<typeof STEP>, elapsedMs: number): StepEvent {
   const { step, epoch, loss, lr, tokens, flops, workers } = record;
   return {
     type: 'step',
@@ -249,11 +262,11 @@ function stepFrom(record: z.output<typeof STEP>, elapsedMs: number): StepEvent {
 }
 
 /** Older versions asked all questions each time, and wrote no step for each. */
-function samplesFrom(step: number, items: z.output<typeof SAMPLES>): SamplesEvent {
+function samplesFrom(step: number, items: v.InferOutput<typeof SAMPLES>): SamplesEvent {
   return { type: 'samples', step, items: items.map((item) => ({ ...item, step: item.step ?? step })) };
 }
 
-function endFrom(step: number, end: z.output<typeof END>): EndEvent {
+function endFrom(step: number, end: v.InferOutput<typeof END>): EndEvent {
   return {
     type: 'end',
     reason: end.reason,

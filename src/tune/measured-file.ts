@@ -4,54 +4,58 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
-import { z } from 'zod';
+import * as v from 'valibot';
 import { FileError } from '../errors.js';
 import { makeFolder } from '../folder.js';
 
 const FORMAT = 1;
 
-const MACHINE = z.object({
-  cpu: z.string(),
-  physical: z.int(),
-  logical: z.int(),
+const WHOLE = v.pipe(v.number(), v.safeInteger());
+const FINITE = v.pipe(v.number(), v.finite());
+const POSITIVE = v.pipe(FINITE, v.gtValue(0));
+
+const MACHINE = v.object({
+  cpu: v.string(),
+  physical: WHOLE,
+  logical: WHOLE,
   /** What this process may use of them: a container may be allowed less. */
-  usable_physical: z.int(),
-  usable_logical: z.int(),
-  engine: z.string(),
+  usable_physical: WHOLE,
+  usable_logical: WHOLE,
+  engine: v.string(),
   /** Instruction set or backend. */
-  detail: z.string(),
-  precision: z.string(),
+  detail: v.string(),
+  precision: v.string(),
 });
 
-const TUNE_RESULT = z.object({
+const TUNE_RESULT = v.object({
   machine: MACHINE,
-  threads: z.int().min(1).max(256),
-  micro_batch: z.int().min(1),
-  tokens_per_sec: z.number(),
-  measured_at: z.string(),
+  threads: v.pipe(WHOLE, v.minValue(1), v.maxValue(256)),
+  micro_batch: v.pipe(WHOLE, v.minValue(1)),
+  tokens_per_sec: FINITE,
+  measured_at: v.string(),
 });
 
 /** Of one core, so that the number of cores in use plays no part. */
-const PEAK = z.object({
-  cpu: z.string(),
+const PEAK = v.object({
+  cpu: v.string(),
   /** Instruction set of the native engine. */
-  isa: z.string(),
-  fp32_gflops: z.number().positive(),
+  isa: v.string(),
+  fp32_gflops: POSITIVE,
   /** Null where the core or the program has no such instructions. */
-  bf16_gflops: z.number().positive().nullable(),
-  measured_at: z.string(),
+  bf16_gflops: v.nullable(POSITIVE),
+  measured_at: v.string(),
 });
 
-const FILE = z.object({
-  format: z.literal(FORMAT),
-  results: z.array(TUNE_RESULT).default([]),
-  peaks: z.array(PEAK).default([]),
+const FILE = v.object({
+  format: v.literal(FORMAT),
+  results: v.optional(v.array(TUNE_RESULT), []),
+  peaks: v.optional(v.array(PEAK), []),
 });
 
-export type Machine = z.output<typeof MACHINE>;
-export type TuneResult = z.output<typeof TUNE_RESULT>;
-export type StoredPeak = z.output<typeof PEAK>;
-export type Measured = Pick<z.output<typeof FILE>, 'results' | 'peaks'>;
+export type Machine = v.InferOutput<typeof MACHINE>;
+export type TuneResult = v.InferOutput<typeof TUNE_RESULT>;
+export type StoredPeak = v.InferOutput<typeof PEAK>;
+export type Measured = Pick<v.InferOutput<typeof FILE>, 'results' | 'peaks'>;
 
 /** `$XDG_CACHE_HOME/gpt-loom/measured.json`, by default below `~/.cache`. https://specifications.freedesktop.org/basedir-spec */
 export function measuredPath(env: NodeJS.ProcessEnv = process.env): string {
@@ -63,8 +67,8 @@ export function measuredPath(env: NodeJS.ProcessEnv = process.env): string {
 /** A file that isn't there, or can't be read, holds nothing. */
 export function readMeasured(path: string): Measured {
   try {
-    const parsed = FILE.safeParse(JSON.parse(readFileSync(path, 'utf8')));
-    if (parsed.success) return parsed.data;
+    const parsed = v.safeParse(FILE, JSON.parse(readFileSync(path, 'utf8')));
+    if (parsed.success) return parsed.output;
   } catch {
     // Damaged: as good as none.
   }
@@ -89,5 +93,5 @@ export function writeMeasured({ results, peaks }: Measured, path: string): void 
 }
 
 export function isSameMachine(a: Machine, b: Machine): boolean {
-  return (Object.keys(MACHINE.shape) as (keyof Machine)[]).every((key) => a[key] === b[key]);
+  return (Object.keys(MACHINE.entries) as (keyof Machine)[]).every((key) => a[key] === b[key]);
 }

@@ -39,7 +39,7 @@ test('cli: --help of the program and of a command ends with 0 and is on stdout',
 });
 
 test('cli: --help loads no package but commander', async () => {
-  // Loading zod, ink or the tokenizers would take longer than the rest of the program together.
+  // Loading valibot, ink or the tokenizers would take longer than the rest of the program together.
   const preload = `import { register } from 'node:module';
     register('data:text/javascript,' + encodeURIComponent(
       "import { writeSync } from 'node:fs'; export async function load(url, context, next) { writeSync(2, url + '\\\\n'); return next(url, context); }"));`;

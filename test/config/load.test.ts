@@ -30,16 +30,16 @@ const DEFAULTS = {
   training: {
     batchSize: 16,
     microBatch: 4,
-    lr: 0.0006,
+    lr: 0.001,
     minLr: 0,
-    warmupSteps: 5,
+    warmupSteps: 100,
     maxSteps: 2000,
     weightDecay: 0.01,
     beta1: 0.9,
     beta2: 0.999,
     eps: 1e-8,
     gradClip: 1,
-    evalInterval: 50,
+    evalInterval: 20,
     saveInterval: 200,
     earlyStoppingPatience: 0,
     saveDir: 'checkpoints',
@@ -76,7 +76,7 @@ test('config: the shipped config.yaml names every key, explains it, and states t
 test('config: takes files of the original program unchanged; its settings are a preset', () => {
   const preset = loadConfig({ configPath: join(repoRoot, 'src/config/presets/original.yaml') });
   const { training } = DEFAULTS;
-  assert.deepEqual(preset, { ...DEFAULTS, training: { ...training, lr: 0.0003, evalInterval: 20 } });
+  assert.deepEqual(preset, { ...DEFAULTS, training: { ...training, lr: 0.0003, warmupSteps: 5 } });
   const other = loadText(
     'model: {n_layer: 6, n_head: 6, n_embd: 384}\ntraining:\n  save_interval: 200\n  early_stopping_patience: 50\n',
   );

@@ -77,17 +77,17 @@ const cases: [what: string, text: string, message: string][] = [
   [
     'shows value, expectation and default of a wrong type',
     'training:\n  lr: fast\n',
-    'c.yaml line 2: training.lr is the text "fast"; expected a number above 0.\n  The default is 0.0006.',
+    'c.yaml line 2: training.lr is the text "fast"; expected a number above 0.\n  The default is 0.001.',
   ],
   [
     'refuses a learning rate of 0',
     'training:\n  lr: 0\n',
-    'c.yaml line 2: training.lr is 0; expected a number above 0.\n  The default is 0.0006.',
+    'c.yaml line 2: training.lr is 0; expected a number above 0.\n  The default is 0.001.',
   ],
   [
     'refuses infinity',
     'training:\n  lr: .inf\n',
-    'c.yaml line 2: training.lr is Infinity; expected a number above 0.\n  The default is 0.0006.',
+    'c.yaml line 2: training.lr is Infinity; expected a number above 0.\n  The default is 0.001.',
   ],
   [
     'refuses NaN',
@@ -108,7 +108,7 @@ const cases: [what: string, text: string, message: string][] = [
     'explains a decimal comma',
     'training:\n  lr: 0,001\n',
     'c.yaml line 2: training.lr is the text "0,001"; expected a number above 0.\n' +
-      '  Write it without quotes, spaces and underscores, and with a point for the decimals. The default is 0.0006.',
+      '  Write it without quotes, spaces and underscores, and with a point for the decimals. The default is 0.001.',
   ],
   [
     'explains yes',
@@ -124,7 +124,7 @@ const cases: [what: string, text: string, message: string][] = [
   [
     'explains an empty value',
     'training:\n  lr:\n',
-    'c.yaml line 2: training.lr is nothing; expected a number above 0.\n  Give a value, or leave the key out. The default is 0.0006.',
+    'c.yaml line 2: training.lr is nothing; expected a number above 0.\n  Give a value, or leave the key out. The default is 0.001.',
   ],
   [
     'refuses no threads',
@@ -178,16 +178,10 @@ const cases: [what: string, text: string, message: string][] = [
       '  Use fewer layers or channels.',
   ],
   [
-    'refuses a run shorter than its warm-up',
-    'training:\n  max_steps: 50\n  warmup_steps: 51\n',
-    'c.yaml line 2: training.warmup_steps 51 is more than training.max_steps 50: the run would end before the warm-up.\n' +
-      '  Use --set training.warmup_steps=5, or max_steps 51 or more.',
-  ],
-  [
     'refuses a learning rate that would rise',
-    'training:\n  min_lr: 0.001\n',
-    'c.yaml line 2: training.min_lr 0.001 is above training.lr 0.0006; the learning rate falls from lr to min_lr.\n' +
-      '  Use a min_lr from 0 to 0.0006.',
+    'training:\n  min_lr: 0.002\n',
+    'c.yaml line 2: training.min_lr 0.002 is above training.lr 0.001; the learning rate falls from lr to min_lr.\n' +
+      '  Use a min_lr from 0 to 0.001.',
   ],
   [
     'reports all mistakes at once',
@@ -209,9 +203,8 @@ test('config: a mistake on the command line is blamed on the flag', () => {
     '--threads: training.threads is the text "many"; expected auto or a whole number from 1 to 256.\n  The default is auto.',
   );
   assert.equal(
-    messageFor('', { flags: { maxSteps: 3 } }),
-    '--max-steps: training.warmup_steps 5 is more than training.max_steps 3: the run would end before the warm-up.\n' +
-      '  Use --set training.warmup_steps=0, or max_steps 5 or more.',
+    messageFor('training:\n  micro_batch: 4\n', { sets: ['training.batch_size=6'] }).split('\n')[0],
+    'c.yaml line 2: training.batch_size 6 cannot be split evenly into micro-batches of 4 (training.micro_batch).',
   );
   assert.equal(
     messageFor('', { sets: ['training.lrr=3'] }),
@@ -228,7 +221,7 @@ test('config: a mistake on the command line is blamed on the flag', () => {
   );
   assert.equal(
     messageFor('training:\n  lr: 1\n', { sets: ['training.lr='] }),
-    '--set training.lr=: training.lr is the text ""; expected a number above 0.\n  The default is 0.0006.',
+    '--set training.lr=: training.lr is the text ""; expected a number above 0.\n  The default is 0.001.',
   );
 });
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { Command } from 'commander';
 import { registerData } from '../../src/commands/data.js';
-import { buildSplits, formatRows, REFUSAL, type Splits } from '../../src/data/build.js';
+import { buildSplits, formatRows, type Splits } from '../../src/data/build.js';
 import {
   DIALOGUE_TOPIC,
   type Fact,
@@ -16,6 +16,7 @@ import {
   type Source,
   SPLIT_NAMES,
 } from '../../src/data/build-source.js';
+import { REFUSAL } from '../../src/data/template.js';
 import { ConfigError, DataError, FileError } from '../../src/errors.js';
 import { repoRoot } from '../helpers/paths.js';
 

@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { REFUSAL } from '../../src/data/build.js';
 import { loadRows, type Row } from '../../src/data/jsonl.js';
+import { REFUSAL } from '../../src/data/template.js';
 import { repoRoot } from '../helpers/paths.js';
 
 /** Pairs of neighbouring characters; each counts once. */

@@ -97,6 +97,7 @@ test('schedule: warms up linearly, peaks at the end of warm-up, falls along a co
   });
 });
 
-test('schedule: warm-up as long as the run never divides by zero', () => {
+test('schedule: warm-up as long as the run never divides by zero; a longer one ends on the way up', () => {
+  assert.equal(learningRate({ lr: 1, minLr: 0, warmupSteps: 8, maxSteps: 4 }, 4), 0.5);
   assert.equal(learningRate({ lr: 1, minLr: 0, warmupSteps: 4, maxSteps: 4 }, 4), 1);
 });

@@ -131,6 +131,7 @@ for (const [what, line, message] of [
   ['that is not JSON', '{"step":2,"loss"', /^runs\/metrics\.jsonl line 2 is not a record of a run: .*JSON.*\.\n/],
   ['that is no object', '7', /^runs\/metrics\.jsonl line 2 is not a record of a run: Invalid input: expected record/],
   ['with a wrong type', '{"step":2,"loss":"low"}', /line 2 is not a record of a run: loss: Invalid input/],
+  ['without a figure it needs', '{"step":2,"loss":6.5}', /line 2 is not a record of a run: lr: it is missing\.\n/],
   ['of a newer version', '{"run":{"format":2}}', /: format: a newer gpt-loom wrote it; this one reads format 1\.\n/],
 ] as const) {
   test(`metrics: a line in the middle ${what} is an error that names it`, () => {

@@ -4,7 +4,7 @@ import { randomInt } from 'node:crypto';
 import type { Writable } from 'node:stream';
 import { type GenerateEndEvent, generate, type TokenEvent } from '../../sampling/generate.js';
 import { MAX_SEED } from '../../sampling/options.js';
-import { confidenceLines, confidenceToJson, type JudgedAnswer, judge, withheldRemark } from './confidence.js';
+import { confidenceToJson, type JudgedAnswer, judge, withheldRemark } from './confidence.js';
 import type { AnswerOptions, InferFlags } from './flags.js';
 import { interrupted } from './interrupt.js';
 import type { AnsweringModel } from './model.js';
@@ -67,7 +67,10 @@ export function createAnswerPrinter(
     for (const remark of flags.quiet ? [] : [cutOff, withheldRemark(judged, minConfidence)]) {
       if (remark !== null) output.stderr.write(`${remark}\n`);
     }
-    if (flags.confidence) output.stderr.write(`${confidenceLines(judged, model.tokenizer).join('\n')}\n`);
+    if (flags.confidence) {
+      const { confidenceLines } = await import('./confidence-lines.js');
+      output.stderr.write(`${confidenceLines(judged, model.tokenizer).join('\n')}\n`);
+    }
     return judged;
   };
 }
