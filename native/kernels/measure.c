@@ -63,26 +63,26 @@ static void pack_operand_transposed(float *panels, const float *W, size_t N, siz
 }
 
 /* Where the operands of a product begin; see measure.h. */
-struct product {
+struct measured_product {
   float *X, *Y, *W, *panels;
   uint32_t *rounded;
   size_t rows, N, K;
   int bf16, pack;
 };
 
-static void product_of(const struct product *p, const struct gemm *g) {
+static void product_of(const struct measured_product *p, const struct gemm *g) {
   if (p->bf16) gemm_bf16(g, p->rounded);
   else gemm(g);
 }
 
-static void run_linear(const struct product *p) {
+static void run_linear(const struct measured_product *p) {
   const struct matrix_view w = {p->W, p->N, p->K, p->panels, p->panels};
   if (p->pack) pack_operand_transposed(p->panels, p->W, p->N, p->K, p->bf16);
   const struct gemm g = linear(&w, p->Y, p->N + PAD, p->X, p->K + PAD, p->rows, 0);
   product_of(p, &g);
 }
 
-static void run_linear_back(const struct product *p) {
+static void run_linear_back(const struct measured_product *p) {
   const struct matrix_view w = {p->W, p->N, p->K, p->panels, p->panels};
   if (p->pack) pack_operand(p->panels, p->W, p->N, p->K, p->K, p->bf16);
   const struct gemm g = linear_back(&w, p->X, p->K + PAD, p->Y, p->N + PAD, p->rows);
@@ -90,7 +90,7 @@ static void run_linear_back(const struct product *p) {
 }
 
 /* In blocks of rows, as linear_grads does it, but with panels of every block kept. */
-static void run_linear_grads(const struct product *p) {
+static void run_linear_grads(const struct measured_product *p) {
   const size_t rows = p->rows, N = p->N, K = p->K, ldx = K + PAD, ldy = N + PAD;
   const size_t blocks = (rows + DW_ROWS - 1) / DW_ROWS;
   for (size_t b = 0; b < blocks; b++) {
@@ -106,7 +106,7 @@ static void run_linear_grads(const struct product *p) {
 
 static void run_product(const struct measured *m, float *arena, const size_t *at, int pack) {
   const int bf16 = m->kernel >= MEASURE_LINEAR_BF16;
-  const struct product p = {.X = arena + at[0], .Y = arena + at[1], .W = arena + at[2], .panels = arena + at[3],
+  const struct measured_product p = {.X = arena + at[0], .Y = arena + at[1], .W = arena + at[2], .panels = arena + at[3],
                             .rounded = (uint32_t *)(arena + at[4]), .rows = m->size[0], .N = m->size[1],
                             .K = m->size[2], .bf16 = bf16, .pack = pack};
   switch (m->kernel) {

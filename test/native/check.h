@@ -55,9 +55,9 @@ SHARED float random_float(void) { return (float)((int32_t)(random_bits() >> 7) -
 
 #define CANARY 0x7fc0beefu /* a NaN: what reads it by mistake shows */
 #if defined(__SANITIZE_ADDRESS__)
-#define GUARD 0 /* so that the sanitizer sees the end */
+#define GUARD_WORDS 0 /* so that the sanitizer sees the end */
 #else
-#define GUARD 64
+#define GUARD_WORDS 64
 #endif
 #define FRONT 3 /* floats in front: rows don't start on a boundary */
 
@@ -89,7 +89,7 @@ SHARED void *allocate(size_t bytes) {
 /* All canaries. `slack` floats behind the last row may be read, not written. */
 SHARED struct grid grid_new(size_t rows, size_t columns, size_t ld, size_t slack) {
   const size_t inside = rows > 0 ? (rows - 1) * ld + columns : 0;
-  struct grid g = {.rows = rows, .columns = columns, .ld = ld, .words = FRONT + inside + slack + GUARD};
+  struct grid g = {.rows = rows, .columns = columns, .ld = ld, .words = FRONT + inside + slack + GUARD_WORDS};
   g.block = allocate(g.words * sizeof(uint32_t));
   for (size_t i = 0; i < g.words; i++) g.block[i] = CANARY;
   g.at = (float *)(void *)g.block + FRONT;
