@@ -80,8 +80,7 @@ export interface EvaluationEvent {
   readonly evalMs: number;
 }
 
-/** Greedy answers of the present model to a few validation prompts. */
-/** Greedy answers of the model, the newest there is to each question. */
+/** Greedy answers to a few validation prompts, the newest there is to each. */
 export interface SamplesEvent {
   readonly type: 'samples';
   readonly step: number;
