@@ -27,10 +27,6 @@ static bool adamw_of(napi_env env, napi_value value, struct adamw *a) {
   return true;
 }
 
-static void step_adamw(float *w, const float *g, float *m, float *v, size_t n, const void *settings) {
-  fastest_exact()->adamw(w, g, m, v, n, settings);
-}
-
 /* update(model, rank, ranks, grads, m, v, settings): AdamW on share `rank` of the model's weights, packed at once. */
 static napi_value update(napi_env env, napi_callback_info info) {
   napi_value argv[7];
@@ -48,7 +44,8 @@ static napi_value update(napi_env env, napi_callback_info info) {
     if (!view_of(env, argv[3 + i], napi_float32_array, names[i], &arrays[i])) return NULL;
     if (arrays[i].length < needed) return fail(env, "update: an array is shorter than the weights");
   }
-  const struct update u = {(float *)o->m.weights, arrays[0].data, arrays[1].data, arrays[2].data, &settings, step_adamw};
+  const struct update u = {(float *)o->m.weights, arrays[0].data, arrays[1].data, arrays[2].data, &settings,
+                           fastest_exact()->adamw};
   o->kernels->update(&o->m, rank, ranks, &u);
   return NULL;
 }

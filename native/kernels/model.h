@@ -44,13 +44,15 @@ struct batch {
   const float *row_weights;
 };
 
+struct adamw;
+
 /* What an optimizer step works on: flat vectors as long as the weights, and the function that steps n of their floats. */
 struct update {
   float *weights;
   const float *grads;
   float *m, *v;
-  const void *settings;
-  void (*step)(float *weights, const float *grads, float *m, float *v, size_t n, const void *settings);
+  const struct adamw *settings;
+  void (*step)(float *weights, const float *grads, float *m, float *v, size_t n, const struct adamw *settings);
 };
 
 struct dropout {
