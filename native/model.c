@@ -41,19 +41,30 @@ static napi_value packed_floats(napi_env env, napi_callback_info info) {
   return result;
 }
 
-/* createModel(isa, shape, offsets, weights, packed, bf16): external. isa '' takes the fastest. The length of packed decides
- * whether it can be trained. */
+/* The model, if its matrices are packed; null (with an exception) if it is one for int8 matrices, or no model. */
+static struct model_object *packed_model_of(napi_env env, napi_value value) {
+  struct model_object *o = object_of(env, value, KIND_MODEL);
+  if (!o || o->m.packed) return o;
+  fail(env, "the model has no float32 matrices");
+  return NULL;
+}
+
+/* createModel(isa, shape, offsets, weights, packed | null, bf16): external. isa '' takes the fastest. The length of packed decides
+ * whether it can be trained. Without packed it is a model for createQuantized: weights are then read where vectors lie only. */
 static napi_value create_model(napi_env env, napi_callback_info info) {
   napi_value argv[6], result;
   struct model m;
-  struct view offsets, weights, packed;
+  struct view offsets, weights, packed = {NULL, 0};
+  napi_valuetype type_of_packed;
   bool bf16;
   const struct kernels *kernels;
   if (!arguments(env, info, 6, argv) || !shape_of(env, argv[1], &m) ||
       !view_of(env, argv[2], napi_int32_array, "offsets", &offsets) ||
-      !view_of(env, argv[3], napi_float32_array, "weights", &weights) ||
-      !view_of(env, argv[4], napi_float32_array, "packed", &packed))
+      !view_of(env, argv[3], napi_float32_array, "weights", &weights))
     return NULL;
+  napi_typeof(env, argv[4], &type_of_packed);
+  const bool is_packed = type_of_packed != napi_null;
+  if (is_packed && !view_of(env, argv[4], napi_float32_array, "packed", &packed)) return NULL;
   if (!(kernels = kernels_of(env, argv[0]))) return NULL;
   if (napi_get_value_bool(env, argv[5], &bf16) != napi_ok) return fail(env, "bf16 must be true or false");
   m.bf16 = bf16 ? 1 : 0;
@@ -63,7 +74,8 @@ static napi_value create_model(napi_env env, napi_callback_info info) {
     if (at[i] < 0 || at[i] % 16 != 0) return fail(env, "offsets: not multiples of 16");
   if (weights.length < (size_t)at[offsets.length - 1] + m.C) return fail(env, "weights: shorter than the offsets say");
   m.trains = packed.length >= kernels->packed_floats(&m, 1);
-  if (packed.length < kernels->packed_floats(&m, 0)) return fail(env, "packed: shorter than packedFloats(shape)");
+  if (is_packed && packed.length < kernels->packed_floats(&m, 0))
+    return fail(env, "packed: shorter than packedFloats(shape)");
   if (!is_aligned(weights.data) || !is_aligned(packed.data)) return fail(env, "weights, packed: not on 64 bytes");
 
   struct model_object *o = calloc(1, sizeof *o);
@@ -78,7 +90,7 @@ static napi_value create_model(napi_env env, napi_callback_info info) {
   m.packed = packed.data;
   *o = (struct model_object){.head = {KIND_MODEL}, .m = m, .kernels = kernels};
   kernels->init(&o->m);
-  for (int i = 0; i < 3; i++) napi_create_reference(env, argv[2 + i], 1, &o->held[i]);
+  for (int i = 0; i < (is_packed ? 3 : 2); i++) napi_create_reference(env, argv[2 + i], 1, &o->held[i]);
   if (napi_create_external(env, o, finalize_model, NULL, &result) != napi_ok) {
     finalize_model(env, o, NULL);
     return fail(env, "no room for the model");
@@ -100,7 +112,7 @@ static napi_value pack(napi_env env, napi_callback_info info) {
   napi_value argv[3];
   struct model_object *o;
   size_t rank, ranks;
-  if (!arguments(env, info, 3, argv) || !(o = object_of(env, argv[0], KIND_MODEL)) || !size_of(env, argv[1], &rank) ||
+  if (!arguments(env, info, 3, argv) || !(o = packed_model_of(env, argv[0])) || !size_of(env, argv[1], &rank) ||
       !size_of(env, argv[2], &ranks))
     return NULL;
   if (rank >= ranks) return fail(env, "rank must be below ranks");

@@ -35,7 +35,7 @@ static napi_value update(napi_env env, napi_callback_info info) {
   struct adamw settings;
   size_t rank, ranks;
   static const char *const names[3] = {"grads", "m", "v"};
-  if (!arguments(env, info, 7, argv) || !(o = object_of(env, argv[0], KIND_MODEL)) || !size_of(env, argv[1], &rank) ||
+  if (!arguments(env, info, 7, argv) || !(o = packed_model_of(env, argv[0])) || !size_of(env, argv[1], &rank) ||
       !size_of(env, argv[2], &ranks) || !adamw_of(env, argv[6], &settings))
     return NULL;
   if (rank >= ranks) return fail(env, "rank must be below ranks");

@@ -25,7 +25,7 @@ static napi_value create_training(napi_env env, napi_callback_info info) {
   struct model_object *model;
   struct capacity room;
   bool pairs;
-  if (!arguments(env, info, 5, argv) || !(model = object_of(env, argv[0], KIND_MODEL)) ||
+  if (!arguments(env, info, 5, argv) || !(model = packed_model_of(env, argv[0])) ||
       !size_of(env, argv[1], &room.rows) || !size_of(env, argv[2], &room.scored) ||
       !size_of(env, argv[3], &room.sequences))
     return NULL;
