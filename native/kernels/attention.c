@@ -18,8 +18,6 @@ struct attention {
   float *scratch;                /* attention_scratch(keys, hs) floats */
 };
 
-INLINE size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
-
 static size_t attention_scratch(size_t keys, size_t hs) {
   const size_t wide = round_up(keys, NR_MAX);
   return 2 * hs * wide + 2 * ATTENTION_BLOCK * wide + NR_MAX;

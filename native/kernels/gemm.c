@@ -1,5 +1,6 @@
 /* gemm.c: every matrix product of the model. C (M, N) = A (M, K) . B (K, N), with an epilogue on the tile while it is in registers.
- * A is read as it lies, along its rows or along its columns; B comes in panels of NR columns.
+ * A is read as it lies, along its rows or along its columns; B comes in panels of NR columns (panels.c). Both are float32, or
+ * pairs of bfloat16 numbers (bf16.c): the loops are the same, over words, and `bf16`, always a constant, chooses the sums.
  * Tiling: Goto & van de Geijn 2008, https://doi.org/10.1145/1356052.1356053 */
 
 enum epilogue {
@@ -89,12 +90,34 @@ INLINE void gemm_tile_end(const struct gemm *g, vf (*acc)[NV], size_t i, size_t 
 #undef FINISH
 }
 
-/* One tile of m rows (a constant after inlining) and NR columns of panel p, from row i on. a: its element (r, k) at
+/* Words of an operand along K, and from one panel of B to the next. */
+INLINE size_t words_of(const struct gemm *g, const int bf16) { return bf16 ? pairs_of(g->K) : g->K; }
+INLINE size_t panel_of(const struct gemm *g, const int bf16) { return bf16 ? NR * pairs_of(g->K) : g->b_panel; }
+
+/* Adds one step along K to the sums of a tile of m rows: a word of each row of A times a row of a panel. */
+INLINE void gemm_step(vf (*acc)[NV], const float *a, const size_t a_row, const float *b, const int m) {
+  vf bv[NV];
+  UNROLL for (int v = 0; v < NV; v++) bv[v] = vload(b + v * VW);
+  UNROLL for (int r = 0; r < m; r++) {
+    const vf av = vset1(a[(size_t)r * a_row]);
+    UNROLL for (int v = 0; v < NV; v++) acc[r][v] += av * bv[v];
+  }
+}
+INLINE void gemm_step_bf16(vf (*acc)[NV], const uint32_t *a, const size_t a_row, const uint32_t *b, const int m) {
+  vu bv[NV];
+  UNROLL for (int v = 0; v < NV; v++) bv[v] = vuload(b + v * VW);
+  UNROLL for (int r = 0; r < m; r++) {
+    const vu av = (vu){0} + a[(size_t)r * a_row];
+    UNROLL for (int v = 0; v < NV; v++) acc[r][v] = vdot2(acc[r][v], av, bv[v]);
+  }
+}
+
+/* One tile of m rows (a constant after inlining) and NR columns of panel p, from row i on. a: its word (r, k) at
  * a[r * a_row + k * a_col]. next: `ahead` cache lines that the next panel will need. */
 INLINE void gemm_tile(const struct gemm *g, size_t i, size_t p, const int m, const float *a, const size_t a_row,
-                      const size_t a_col, const char *next, size_t ahead) {
-  const float *b = g->B + p * g->b_panel;
-  const size_t K = g->K, b_row = g->b_row;
+                      const size_t a_col, const char *next, size_t ahead, const int bf16) {
+  const float *b = g->B + p * panel_of(g, bf16);
+  const size_t words = words_of(g, bf16), b_row = bf16 ? NR : g->b_row;
   const size_t j = p * NR;
   float *c = g->C + i * g->ldc + j;
   /* Where the tile goes is often not in a cache (gradients are written once a step): ask for it before it is needed. */
@@ -104,13 +127,9 @@ INLINE void gemm_tile(const struct gemm *g, size_t i, size_t p, const int m, con
   UNROLL for (int r = 0; r < m; r++) {
     UNROLL for (int v = 0; v < NV; v++) acc[r][v] = (vf){0};
   }
-  for (size_t k = 0; k < K; k++) {
-    vf bv[NV];
-    UNROLL for (int v = 0; v < NV; v++) bv[v] = vload(b + v * VW);
-    UNROLL for (int r = 0; r < m; r++) {
-      vf av = vset1(a[(size_t)r * a_row]);
-      UNROLL for (int v = 0; v < NV; v++) acc[r][v] += av * bv[v];
-    }
+  for (size_t k = 0; k < words; k++) {
+    if (bf16) gemm_step_bf16(acc, (const uint32_t *)a, a_row, (const uint32_t *)b, m);
+    else gemm_step(acc, a, a_row, b, m);
     a += a_col;
     b += b_row;
   }
@@ -127,17 +146,18 @@ INLINE void gemm_tile(const struct gemm *g, size_t i, size_t p, const int m, con
     case 5: tile(5); break;                                                                                  \
   }
 
-/* A along its rows: a panel of B stays in L1 while the rows of A pass by; they ask for the next panel, a part each. */
-static void gemm_by_rows(const struct gemm *g) {
-  const size_t panels = (g->N + NR - 1) / NR, tiles = (g->M + MR - 1) / MR;
-  const size_t lines = (g->b_panel * sizeof(float) + 63) / 64;
+/* A along its rows (words at a, row stride a_row): a panel of B stays in L1 while the rows of A pass by; they ask for the next
+ * panel, a part each. */
+INLINE void by_rows(const struct gemm *g, const float *a, const size_t a_row, const int bf16) {
+  const size_t panels = (g->N + NR - 1) / NR, tiles = (g->M + MR - 1) / MR, panel = panel_of(g, bf16);
+  const size_t lines = (panel * sizeof(float) + 63) / 64;
   for (size_t p = 0; p < panels; p++) {
-    const char *next = (const char *)(g->B + (p + 1) * g->b_panel);
+    const char *next = (const char *)(g->B + (p + 1) * panel);
     const size_t ahead = p + 1 < panels ? (lines + tiles - 1) / tiles : 0;
     size_t i = 0;
     for (; i + MR <= g->M; i += MR, next += 64 * ahead)
-      gemm_tile(g, i, p, MR, g->A + i * g->a_row, g->a_row, 1, next, ahead);
-#define TILE(m) gemm_tile(g, i, p, m, g->A + i * g->a_row, g->a_row, 1, next, 0)
+      gemm_tile(g, i, p, MR, a + i * a_row, a_row, 1, next, ahead, bf16);
+#define TILE(m) gemm_tile(g, i, p, m, a + i * a_row, a_row, 1, next, 0, bf16)
     GEMM_REST(g->M - i, TILE)
 #undef TILE
   }
@@ -152,28 +172,64 @@ INLINE void copy_columns(float *restrict out, const struct gemm *g, size_t i, co
     UNROLL for (int r = 0; r < m; r++) out[k * MR + (size_t)r] = from[r];
 }
 
+/* out[k][r] = A(i + r, 2k) and A(i + r, 2k + 1) for r < MR: whole vectors, of which the next row overwrites the rest. */
+static void pair_columns(uint32_t *restrict out, const struct gemm *g, size_t i) {
+  const float *even = g->A + i;
+  for (size_t k = 0; k < g->K; k += 2, even += 2 * g->a_col, out += MR)
+    UNROLL for (int r = 0; r < MR; r += VW)
+      vustore(out + r, vpair(vload(even + r), k + 1 < g->K ? vload(even + g->a_col + r) : (vf){0}));
+}
+
 /* A along its columns, often a page apart: MR of them are copied side by side and meet every panel of B. A second product of
  * the same M and N is done tile by tile after the first, while what it adds to is at hand. */
-static void gemm_by_columns(const struct gemm *first, const struct gemm *second) {
+INLINE void by_columns(const struct gemm *first, const struct gemm *second, const int bf16) {
   const struct gemm *products[2] = {first, second};
   const int count = second ? 2 : 1;
   const size_t panels = (first->N + NR - 1) / NR;
-  float columns[2][COLUMNS_K * MR];
+  union {
+    float numbers[COLUMNS_K * MR];
+    uint32_t pairs[COLUMNS_K / 2 * MR + NR_MAX];
+  } columns[2];
   size_t i = 0;
 #define STRIP(m)                                                                                             \
   do {                                                                                                       \
-    for (int n = 0; n < count; n++) copy_columns(columns[n], products[n], i, m);                             \
+    for (int n = 0; n < count; n++) {                                                                        \
+      if (bf16) pair_columns(columns[n].pairs, products[n], i);                                              \
+      else copy_columns(columns[n].numbers, products[n], i, m);                                              \
+    }                                                                                                        \
     for (size_t p = 0; p < panels; p++)                                                                      \
-      for (int n = 0; n < count; n++) gemm_tile(products[n], i, p, m, columns[n], 1, MR, 0, 0);              \
+      for (int n = 0; n < count; n++) gemm_tile(products[n], i, p, m, columns[n].numbers, 1, MR, 0, 0, bf16); \
   } while (0)
   for (; i + MR <= first->M; i += MR) STRIP(MR);
   GEMM_REST(first->M - i, STRIP)
 #undef STRIP
 }
 
+static void gemm_by_rows(const struct gemm *g) { by_rows(g, g->A, g->a_row, 0); }
+static void gemm_by_columns(const struct gemm *first, const struct gemm *second) { by_columns(first, second, 0); }
+
 static void gemm(const struct gemm *g) {
   if (g->a_col == 1) gemm_by_rows(g);
   else gemm_by_columns(g, 0);
+}
+
+/* Words of scratch for the rounded rows of an A (M, K). */
+#define PAIR_PAD 16
+static size_t rounded_words(size_t M, size_t K) { return M * (pairs_of(K) + PAIR_PAD); }
+
+static void gemm_bf16_by_rows(const struct gemm *g, uint32_t *rounded) {
+  const size_t row = pairs_of(g->K) + PAIR_PAD;
+  for (size_t i = 0; i < g->M; i++) round_row(rounded + i * row, g->A + i * g->a_row, g->K);
+  by_rows(g, (const float *)rounded, row, 1);
+}
+static void gemm_bf16_by_columns(const struct gemm *first, const struct gemm *second) { by_columns(first, second, 1); }
+
+/* gemm_bf16: like gemm, but B holds panels of pairs (NR columns, pairs_of(K) words each) and A (float32) is rounded here.
+ * Of an A that lies along its columns, VW floats may be read from any of its elements on: its rows end in a pad.
+ *   rounded: room for rounded_words(M, K), if A lies along its rows */
+static void gemm_bf16(const struct gemm *g, uint32_t *rounded) {
+  if (g->a_col == 1) gemm_bf16_by_rows(g, rounded);
+  else gemm_bf16_by_columns(g, 0);
 }
 
 /* gemm_one_row: M = 1, bias or none. Bound by reading B once; two chains of sums a panel hide the latency. */
@@ -201,61 +257,4 @@ static void gemm_one_row(const struct gemm *g) {
       vstore_part(g->C + at, even[v] + odd[v] + bias, n);
     }
   }
-}
-
-/* pack_rows: panels of the matrix X (K, N) with row stride ldx: out[p][k][j] = X[k][p * NR + j], 0 beyond N. */
-static void pack_rows(float *restrict out, const float *restrict X, size_t K, size_t N, size_t ldx) {
-  size_t j = 0;
-  for (; j + NR <= N; j += NR) {
-    const float *from = X + j;
-    for (size_t k = 0; k < K; k++, out += NR, from += ldx) {
-      UNROLL for (int v = 0; v < NV; v++) vstore(out + v * VW, vload(from + v * VW));
-    }
-  }
-  if (j == N) return;
-  for (size_t k = 0; k < K; k++, out += NR) {
-    memcpy(out, X + k * ldx + j, (N - j) * sizeof(float));
-    memset(out + (N - j), 0, (NR - (N - j)) * sizeof(float));
-  }
-}
-
-/* An 8 x 8 block, transposed: out[k][j] = in[j][k]. */
-INLINE void transpose8(float *restrict out, size_t ldout, const float *restrict in, size_t ldin) {
-#if defined(__AVX2__)
-  __m256 r[8], t[8];
-  UNROLL for (int i = 0; i < 8; i++) r[i] = _mm256_loadu_ps(in + (size_t)i * ldin);
-  UNROLL for (int i = 0; i < 8; i += 2) {
-    t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
-    t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
-  }
-  UNROLL for (int i = 0; i < 8; i += 4) {
-    r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
-    r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
-    r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
-    r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
-  }
-  UNROLL for (int i = 0; i < 4; i++) {
-    _mm256_storeu_ps(out + (size_t)i * ldout, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
-    _mm256_storeu_ps(out + (size_t)(i + 4) * ldout, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
-  }
-#else
-  for (size_t k = 0; k < 8; k++)
-    for (size_t j = 0; j < 8; j++) out[k * ldout + j] = in[j * ldin + k];
-#endif
-}
-
-/* pack_transposed: one panel of the transpose of n <= NR rows of W: out[k][j] = W[j][k], k < K, 0 for j >= n. */
-static void pack_transposed(float *restrict out, const float *restrict W, size_t ldw, size_t n, size_t K) {
-  const size_t whole_j = n - n % 8, whole_k = K - K % 8;
-  if (n < NR) memset(out, 0, K * NR * sizeof(float));
-  for (size_t k = 0; k < whole_k; k += 8)
-    for (size_t j = 0; j < whole_j; j += 8) transpose8(out + k * NR + j, NR, W + j * ldw + k, ldw);
-  for (size_t j = 0; j < n; j++)
-    for (size_t k = j < whole_j ? whole_k : 0; k < K; k++) out[k * NR + j] = W[j * ldw + k];
-}
-
-/* pack_panel_transposed: panel p of the transpose of W (N, K), for Y = X . W^T: out[k][j] = W[p * NR + j][k], 0 beyond N. */
-static void pack_panel_transposed(float *restrict out, const float *restrict W, size_t p, size_t N, size_t K) {
-  const size_t first = p * NR, n = N - first < NR ? N - first : NR;
-  pack_transposed(out, W + first * K, K, n, K);
 }

@@ -39,45 +39,58 @@ static size_t session_floats(const struct model *m) {
 /* ---- one linear layer, in either precision ---------------------------------------------------------------------------- */
 
 struct projection {
-  struct matrix_view w;
-  size_t parameter, first_row; /* index in the table, and the first row of it that the matrix takes */
-  const int8_t *packed;
+  struct matrix_view w; /* of int8 weights the sizes only */
+  const int8_t *quantized;
+  const float *scales;
 };
 
+/* Packed bytes of a layer; the matrices lie in it, and their scales, in the order of enum matrix. */
 static size_t quantized_layer_bytes(size_t C) { return 12 * round_up(C, QR) * C; }
 
 static size_t quantized_bytes(const struct model *m) {
   return m->L * quantized_layer_bytes(m->C) + quantized_matrix_bytes(m->V, m->C);
 }
 
-static struct projection projection_of(const struct model *m, const struct quantized *z, size_t l, enum matrix which) {
-  static const enum layer_parameter parameter[MATRICES_PER_LAYER] = {QKV_W, QKV_W, PROJ_W, FC1_W, FC2_W};
-  /* Rows of C before this matrix in the layer's packed bytes: q 1, kv 2, proj 1, fc1 4, fc2 4 (times C inputs). */
+static struct projection quantized_projection(const struct model *m, const struct quantized *z, size_t l, enum matrix which) {
+  const size_t C = m->C;
+  /* What comes before the matrix in its layer: rows, in units of C, and bytes, in units of a C by C matrix, are the same. */
   static const size_t before[MATRICES_PER_LAYER] = {0, 1, 3, 4, 8};
-  const size_t block = round_up(m->C, QR) * m->C;
-  return (struct projection){
-      .w = layer_matrix(m, l, which), .parameter = 1 + l * PARAMETERS_PER_LAYER + parameter[which],
-      .first_row = which == M_KV ? m->C : 0,
-      .packed = z ? z->packed + l * quantized_layer_bytes(m->C) + before[which] * block : 0};
+  return (struct projection){.w = {.N = matrix_rows[which] * C, .K = matrix_columns[which] * C},
+                             .quantized = z->packed + l * quantized_layer_bytes(C) + before[which] * round_up(C, QR) * C,
+                             .scales = z->scales + m->V + (l * 9 + before[which]) * C};
+}
+static struct projection projection_of(const struct model *m, const struct quantized *z, size_t l, enum matrix which) {
+  return z ? quantized_projection(m, z, l, which) : (struct projection){.w = layer_matrix(m, l, which)};
 }
 static struct projection projection_of_head(const struct model *m, const struct quantized *z) {
-  return (struct projection){.w = head_matrix(m), .packed = z ? z->packed + m->L * quantized_layer_bytes(m->C) : 0};
+  if (!z) return (struct projection){.w = head_matrix(m)};
+  return (struct projection){.w = {.N = m->V, .K = m->C}, .quantized = z->packed + m->L * quantized_layer_bytes(m->C),
+                             .scales = z->scales};
 }
 
-static void pack_quantized(const struct model *m, const struct quantized *z) {
-  for (size_t i = 0; i <= m->L * MATRICES_PER_LAYER; i++) {
-    const struct projection p = i < m->L * MATRICES_PER_LAYER
-                                    ? projection_of(m, z, i / MATRICES_PER_LAYER, (enum matrix)(i % MATRICES_PER_LAYER))
-                                    : projection_of_head(m, z);
-    quantized_pack((int8_t *)p.packed, z->data + m->offsets[p.parameter] + p.first_row * p.w.K, p.w.N, p.w.K);
+static void pack_quantized_matrix(const struct projection *p, const int8_t *W) {
+  quantized_pack((int8_t *)p->quantized, W, p->w.N, p->w.K);
+}
+static void pack_quantized(const struct model *m, const struct quantized *z, size_t i, const int8_t *W) {
+  static const enum matrix matrices[QUANTIZED_PER_LAYER] = {M_Q, M_PROJ, M_FC1, M_FC2};
+  if (i == 0) {
+    const struct projection head = projection_of_head(m, z);
+    pack_quantized_matrix(&head, W);
+    return;
   }
+  const size_t l = (i - 1) / QUANTIZED_PER_LAYER;
+  const enum matrix which = matrices[(i - 1) % QUANTIZED_PER_LAYER];
+  struct projection p = quantized_projection(m, z, l, which);
+  pack_quantized_matrix(&p, W);
+  if (which != M_Q) return;
+  p = quantized_projection(m, z, l, M_KV);
+  pack_quantized_matrix(&p, W + m->C * m->C);
 }
 
-static void project(const struct model *m, const struct quantized *z, const struct session *s, const struct projection *p, float *Y, size_t ldy,
+static void project(const struct model *m, const struct session *s, const struct projection *p, float *Y, size_t ldy,
                     const float *X, size_t ldx, size_t rows, const float *bias) {
-  if (z) {
-    const float *scales = z->scales + z->scale_offsets[p->parameter] + p->first_row;
-    quantized_linear(Y, ldy, X, ldx, rows, p->packed, scales, bias, p->w.N, p->w.K, s->x16);
+  if (p->quantized) {
+    quantized_linear(Y, ldy, X, ldx, rows, p->quantized, p->scales, bias, p->w.N, p->w.K, s->x16);
     return;
   }
   struct gemm g = linear(&p->w, Y, ldy, X, ldx, rows, bias);
@@ -134,11 +147,8 @@ static void embed(const struct model *m, const struct quantized *z, float *x, si
     gather_rows(x, ldx, m->weights + m->offsets[0], m->C, tokens, n, m->C);
     return;
   }
-  for (size_t i = 0; i < n; i++) {
-    const int8_t *row = z->data + m->offsets[0] + (size_t)tokens[i] * m->C;
-    const float scale = z->scales[z->scale_offsets[0] + tokens[i]];
-    for (size_t c = 0; c < m->C; c++) x[i * ldx + c] = (float)row[c] * scale;
-  }
+  const struct projection head = projection_of_head(m, z);
+  for (size_t i = 0; i < n; i++) quantized_row(x + i * ldx, head.quantized, head.scales, (size_t)tokens[i], m->C);
 }
 
 static const float *session_append(const struct model *m, const struct quantized *z, float *arena, size_t length,
@@ -155,29 +165,29 @@ static const float *session_append(const struct model *m, const struct quantized
     const float *bias = layer_weight(m, l, QKV_B);
     struct projection p = projection_of(m, z, l, M_KV);
     rmsnorm_forward(s.n, ldc, rrms, s.x, ldc, layer_weight(m, l, NORM1), n, C);
-    project(m, z, &s, &p, cache + length * s.ldkv, s.ldkv, s.n, ldc, n, bias + C);
+    project(m, &s, &p, cache + length * s.ldkv, s.ldkv, s.n, ldc, n, bias + C);
     for (size_t i = 0; i < n; i++) rope_rotate(cache + (length + i) * s.ldkv, m->turns + (length + i) * hs, m->NH, hs, 1);
     const size_t skip = l + 1 == m->L ? n - 1 : 0;
     rows = n - skip;
     p = projection_of(m, z, l, M_Q);
-    project(m, z, &s, &p, s.q, ldc, s.n + skip * ldc, ldc, rows, bias);
+    project(m, &s, &p, s.q, ldc, s.n + skip * ldc, ldc, rows, bias);
     for (size_t i = 0; i < rows; i++)
       rope_rotate(s.q + i * ldc, m->turns + (length + skip + i) * hs, m->NH, hs, 1);
     session_attention(m, &s, cache, skip, rows, length + n);
     if (skip) memmove(s.x, s.x + skip * ldc, C * sizeof(float));
     p = projection_of(m, z, l, M_PROJ);
-    project(m, z, &s, &p, s.n, ldc, s.o, ldc, rows, layer_weight(m, l, PROJ_B));
+    project(m, &s, &p, s.n, ldc, s.o, ldc, rows, layer_weight(m, l, PROJ_B));
     add_rows(s.x, ldc, s.n, ldc, rows, C);
     rmsnorm_forward(s.n, ldc, rrms, s.x, ldc, layer_weight(m, l, NORM2), rows, C);
     p = projection_of(m, z, l, M_FC1);
-    project(m, z, &s, &p, s.u, s.ldu, s.n, ldc, rows, layer_weight(m, l, FC1_B));
+    project(m, &s, &p, s.u, s.ldu, s.n, ldc, rows, layer_weight(m, l, FC1_B));
     silu_rows(s.u, s.ldu, rows, 4 * C);
     p = projection_of(m, z, l, M_FC2);
-    project(m, z, &s, &p, s.n, ldc, s.u, s.ldu, rows, layer_weight(m, l, FC2_B));
+    project(m, &s, &p, s.n, ldc, s.u, s.ldu, rows, layer_weight(m, l, FC2_B));
     add_rows(s.x, ldc, s.n, ldc, rows, C);
   }
   rmsnorm_forward(s.n, ldc, rrms, s.x, ldc, m->weights + final_norm_offset(m), 1, C);
   const struct projection head = projection_of_head(m, z);
-  project(m, z, &s, &head, s.logits, m->V, s.n, ldc, 1, 0);
+  project(m, &s, &head, s.logits, m->V, s.n, ldc, 1, 0);
   return s.logits;
 }

@@ -16,6 +16,16 @@ static void quantized_pack(int8_t *restrict out, const int8_t *restrict W, size_
       }
 }
 
+/* Row `row` of packed weights (N, K), as floats. */
+static void quantized_row(float *restrict out, const int8_t *restrict packed, const float *restrict scales, size_t row,
+                          size_t K) {
+  const int8_t *at = packed + row / QR * QR * K + 2 * (row % QR);
+  for (size_t k = 0; k < K; k += 2, at += 2 * QR) {
+    out[k] = (float)at[0] * scales[row];
+    out[k + 1] = (float)at[1] * scales[row];
+  }
+}
+
 /* One row of activations: out = round(x / scale), scale = max|x| / 127. Returns the scale (0 for a row of zeros). */
 static float quantize_row(int16_t *restrict out, const float *restrict x, size_t K) {
   float largest = 0;

@@ -46,22 +46,6 @@ static size_t measure_layout(const struct measured *m, size_t at[MEASURED_OPERAN
   return m->kernel <= MEASURE_ATTENTION_BACK ? layout_attention(m->size, at) : layout_norm(m->size, at);
 }
 
-/* Every panel of X (K, N), row stride ldx, as the right operand of a product in that precision. */
-static void pack_operand(float *panels, const float *X, size_t K, size_t N, size_t ldx, int bf16) {
-  if (!bf16) pack_rows(panels, X, K, N, ldx);
-  else
-    for (size_t j = 0; j < N; j += NR)
-      pair_rows((uint32_t *)panels + j * pairs_of(K), X + j, K, N - j < NR ? N - j : NR, ldx);
-}
-
-/* The same of the transpose of W (N, K). */
-static void pack_operand_transposed(float *panels, const float *W, size_t N, size_t K, int bf16) {
-  for (size_t p = 0; p * NR < N; p++) {
-    if (bf16) pair_panel_transposed((uint32_t *)panels + p * NR * pairs_of(K), W, p, N, K);
-    else pack_panel_transposed(panels + p * NR * K, W, p, N, K);
-  }
-}
-
 /* Where the operands of a product begin; see measure.h. */
 struct measured_product {
   float *X, *Y, *W, *panels;

@@ -14,9 +14,9 @@ struct model {
   size_t L, NH, C, V, T;  /* layers, heads, channels, vocabulary, longest sequence */
   int bf16;               /* not 0: linear layers multiply bfloat16 numbers and sum float32 */
   const int32_t *offsets; /* first float of each parameter in the flat vector, in the order of the parameter table */
-  const float *weights;   /* flat vector, 64-byte aligned */
+  const float *weights;   /* flat vector, 64-byte aligned; with quantized matrices, of vectors alone */
   int trains;             /* not 0: packed has panels for backward, too */
-  float *packed;          /* panels of all matrices, 64-byte aligned, packed_floats() long */
+  float *packed;          /* panels of all matrices, 64-byte aligned, packed_floats() long; null with quantized ones */
   float *turns;           /* RoPE table (T, C / NH), filled by init() */
 };
 
@@ -44,13 +44,15 @@ struct batch {
   const float *row_weights;
 };
 
+struct adamw;
+
 /* What an optimizer step works on: flat vectors as long as the weights, and the function that steps n of their floats. */
 struct update {
   float *weights;
   const float *grads;
   float *m, *v;
-  const void *settings;
-  void (*step)(float *weights, const float *grads, float *m, float *v, size_t n, const void *settings);
+  const struct adamw *settings;
+  void (*step)(float *weights, const float *grads, float *m, float *v, size_t n, const struct adamw *settings);
 };
 
 struct dropout {
@@ -58,13 +60,14 @@ struct dropout {
   uint32_t seed, step;
 };
 
-/* int8 weights: the element at offset o of the flat vector is data[o] * scales[row], for the matrices only. */
+/* The matrices as int8: what a model needs of them instead of weights and panels. */
 struct quantized {
-  const int8_t *data;
-  const float *scales;          /* row scales, matrix after matrix */
-  const int32_t *scale_offsets; /* first scale of each parameter, in the order of the table; -1 for vectors */
-  int8_t *packed;               /* quantized_bytes() long */
+  const float *scales; /* of each row, matrix after matrix in the order of the table: V + 9 L C */
+  int8_t *packed;      /* quantized_bytes() long */
 };
+
+/* Matrices in the table: the embedding, which is the head, too, then QUANTIZED_PER_LAYER for each layer. */
+#define QUANTIZED_PER_LAYER 4
 
 /* What one instruction set offers. Sizes are the same for all of them. */
 struct kernels {
@@ -81,7 +84,8 @@ struct kernels {
   void (*backward)(const struct model *, float *scratch, struct capacity, const struct batch *, struct dropout,
                    float *grads);
   size_t (*quantized_bytes)(const struct model *);
-  void (*pack_quantized)(const struct model *, const struct quantized *);
+  /* W: element (row, column) of matrix i of the table is W[row * columns + column] * its row's scale. */
+  void (*pack_quantized)(const struct model *, const struct quantized *, size_t i, const int8_t *W);
   size_t (*session_floats)(const struct model *);
   /* Logits (V) after the last of n tokens appended at position `length`; quantized may be null. */
   const float *(*append)(const struct model *, const struct quantized *, float *session, size_t length,

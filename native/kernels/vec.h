@@ -39,6 +39,8 @@
 #endif
 #define INLINE static inline __attribute__((always_inline))
 
+INLINE size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
+
 typedef float vf __attribute__((vector_size(VW * 4)));
 typedef float vf_unaligned __attribute__((vector_size(VW * 4), aligned(4)));
 typedef int32_t vi __attribute__((vector_size(VW * 4)));

@@ -17,7 +17,7 @@ export interface NativeSession {
   readonly native: 'session';
 }
 
-/** The functions of native/binding.c and native/measure.c; they say what each checks. All throw RangeError with code ERR_LOOM_NATIVE. */
+/** The functions of native/*.c, which say what each checks. All throw RangeError with code ERR_LOOM_NATIVE. */
 export interface Addon {
   isaVariants(): string[];
   alignmentGap(bytes: Uint8Array): number;
@@ -27,7 +27,7 @@ export interface Addon {
     shape: Int32Array,
     offsets: Int32Array,
     weights: Float32Array,
-    packed: Float32Array,
+    packed: Float32Array | null,
     bf16: boolean,
   ): NativeModel;
   modelIsa(model: NativeModel): string;
@@ -55,7 +55,7 @@ export interface Addon {
     losses: Float64Array,
   ): void;
   backward(training: NativeTraining, grads: Float32Array): void;
-  createQuantized(model: NativeModel, data: Int8Array, scales: Float32Array, scaleOffsets: Int32Array): NativeQuantized;
+  createQuantized(model: NativeModel, matrices: readonly Int8Array[], scales: Float32Array): NativeQuantized;
   createSession(model: NativeModel, quantized: NativeQuantized | null): NativeSession;
   append(session: NativeSession, length: number, tokens: Int32Array, logits: Float32Array): void;
   reduce(

@@ -18,7 +18,7 @@ export const KERNELS = [
 ] as const;
 export type Kernel = (typeof KERNELS)[number];
 
-/** Floats behind each row, as training has them: PAD of native/kernels/model.c. */
+/** Floats behind each row, as training has them: PAD of native/kernels/activations.c. */
 export const ROW_PADDING = 16;
 
 const SIZES = 4;

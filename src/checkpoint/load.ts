@@ -58,8 +58,14 @@ async function readCheckpoint(path: string): Promise<{ checkpoint: LoadedCheckpo
   const table = createParameterTable(shape);
   const file = await readSafetensors(modelFile, (stored) => checkFit(kindsOf(stored), table, modelFile));
   const tensors = decodeTensors(file.stored, file.data, modelFile);
-  if ([...tensors.values()].some(({ kind }) => kind === 'int8') !== isQuantized) {
-    throw damaged(modelFile, `its tensors are ${isQuantized ? '' : 'not all '}f32, but ${configFile} says otherwise`);
+  const expected = isQuantized ? 'int8' : 'f32';
+  const other = table.parameters.find(({ name, isMatrix }) => isMatrix && tensors.get(name)!.kind !== expected);
+  if (other !== undefined) {
+    const { kind } = tensors.get(other.name)!;
+    throw damaged(
+      modelFile,
+      `tensor ${other.name} is ${kind}, but ${configFile} says that all matrices are ${expected}`,
+    );
   }
   const tokenizerJson = await readText(join(path, TOKENIZER_FILE), MAX_TOKENIZER_BYTES);
   return { checkpoint: { path, info, shape, isQuantized, tensors, tokenizerJson }, file };

@@ -1,27 +1,57 @@
 // Inference with the native engine: f32 or int8 weights, prefill as GEMM, then one token at a time over a KV cache.
 
 import { alignedBytes, type NativeModel, type NativeQuantized } from '../addon/addon.js';
-import { createParameterTable, type ParameterTable } from '../model/parameters.js';
+import { createParameterTable, PARAMETER_ALIGNMENT, type ParameterTable } from '../model/parameters.js';
 import type { ModelShape } from '../model/shape.js';
-import type { NamedWeights } from '../model/weights.js';
+import type { FloatTensor, Int8Tensor, NamedWeights } from '../model/weights.js';
 import type { InferenceEngine, InferenceSession } from './engine.js';
-import { createNativeModel, type NativeBuffers, nativePackedFloats, requireAddon } from './native.js';
+import { createNativeModel, type NativeBuffers, nativePackedFloats, requireAddon, shapeNumbers } from './native.js';
 
 /**
- * `weights`: every parameter of the shape, of the right size (a checkpoint's loader has checked that). They are copied, or, where
- * they already lie as the kernels want them, kept: they must not change while the engine is in use.
+ * `weights`: every parameter of the shape, of the right size, and either all matrices f32 or all int8 (a checkpoint's loader has
+ * checked that). They are copied, or, where they already lie as the kernels want them, kept: they must not change while the
+ * engine is in use.
  */
 export function createNativeInference(shape: ModelShape, weights: NamedWeights, isa?: string): InferenceEngine {
-  const addon = requireAddon();
   const table = createParameterTable(shape);
-  const inPlace = findInPlace(table, weights);
-  const flat = inPlace ?? alignedFloats(table.flatLength);
-  const int8 = inPlace === null ? fillWeights(table, weights, flat) : null;
+  const isQuantized = table.parameters.some((p) => p.isMatrix && weights.get(p.name)!.kind === 'int8');
+  if (isQuantized) return createQuantizedInference(shape, table, weights, isa);
+  const flat = findInPlace(table, weights) ?? copyWeights(table, weights);
   const packed = alignedFloats(nativePackedFloats(shape, 'inference'));
   const model = createNativeModel({ shape, table, weights: flat, packed, isa });
-  if (int8) return inferenceOver(shape, model, addon.createQuantized(model, int8.data, int8.scales, int8.scaleOffsets));
-  addon.pack(model, 0, 1);
+  requireAddon().pack(model, 0, 1);
   return inferenceOver(shape, model, null);
+}
+
+/** Takes memory for the packed bytes and the f32 vectors, and none for f32 matrices. */
+function createQuantizedInference(
+  shape: ModelShape,
+  table: ParameterTable,
+  weights: NamedWeights,
+  isa = '',
+): InferenceEngine {
+  const addon = requireAddon();
+  // As in the table, but matrices take no room.
+  let flatLength = 0;
+  const offsets = Int32Array.from(table.parameters, ({ isMatrix, length }) => {
+    const offset = flatLength;
+    if (!isMatrix) flatLength += Math.ceil(length / PARAMETER_ALIGNMENT) * PARAMETER_ALIGNMENT;
+    return offset;
+  });
+  const vectors = alignedFloats(flatLength);
+  table.parameters.forEach(({ name, isMatrix }, i) => {
+    if (!isMatrix) vectors.set((weights.get(name) as FloatTensor).data, offsets[i]);
+  });
+  const matrices = table.parameters.filter((p) => p.isMatrix).map(({ name }) => weights.get(name) as Int8Tensor);
+  const scales = new Float32Array(matrices.reduce((rows, matrix) => rows + matrix.shape[0], 0));
+  let next = 0;
+  for (const matrix of matrices) {
+    scales.set(matrix.scales, next);
+    next += matrix.scales.length;
+  }
+  const model = addon.createModel(isa, shapeNumbers(shape), offsets, vectors, null, false);
+  const bytes = matrices.map(({ data }) => data);
+  return inferenceOver(shape, model, addon.createQuantized(model, bytes, scales));
 }
 
 /** Over the weights of a training that goes on: between steps they are packed already, and nothing is copied. */
@@ -55,12 +85,6 @@ function createSession(shape: ModelShape, model: NativeModel, quantized: NativeQ
   };
 }
 
-interface QuantizedArrays {
-  readonly data: Int8Array;
-  readonly scales: Float32Array;
-  readonly scaleOffsets: Int32Array;
-}
-
 /** The flat vector, where all tensors are f32 and views of one buffer at the table's offsets from 64-byte aligned memory. */
 function findInPlace(table: ParameterTable, weights: NamedWeights): Float32Array | null {
   const { buffer, byteOffset } = weights.get(table.parameters[0].name)!.data;
@@ -73,27 +97,10 @@ function findInPlace(table: ParameterTable, weights: NamedWeights): Float32Array
   return isAligned ? new Float32Array(buffer, byteOffset, table.flatLength) : null;
 }
 
-/** Copies f32 tensors into `flat`; returns the int8 ones side by side, at the same offsets, or null when there are none. */
-function fillWeights(table: ParameterTable, weights: NamedWeights, flat: Float32Array): QuantizedArrays | null {
-  const matrices = table.parameters.filter((p) => p.isMatrix);
-  const isQuantized = matrices.some((p) => weights.get(p.name)!.kind === 'int8');
-  const rows = matrices.reduce((n, p) => n + p.shape[0], 0);
-  const data = new Int8Array(isQuantized ? table.flatLength : 0);
-  const scales = new Float32Array(isQuantized ? rows : 0);
-  const scaleOffsets = new Int32Array(table.parameters.length).fill(-1);
-  let nextScale = 0;
-  table.parameters.forEach((p, i) => {
-    const tensor = weights.get(p.name)!;
-    if (tensor.kind === 'f32') {
-      flat.set(tensor.data, p.offset);
-      return;
-    }
-    data.set(tensor.data, p.offset);
-    scales.set(tensor.scales, nextScale);
-    scaleOffsets[i] = nextScale;
-    nextScale += p.shape[0];
-  });
-  return isQuantized ? { data, scales, scaleOffsets } : null;
+function copyWeights(table: ParameterTable, weights: NamedWeights): Float32Array {
+  const flat = alignedFloats(table.flatLength);
+  for (const { name, offset } of table.parameters) flat.set((weights.get(name) as FloatTensor).data, offset);
+  return flat;
 }
 
 /** A zeroed Float32Array that starts on 64 bytes. */

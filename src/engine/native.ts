@@ -85,6 +85,7 @@ export function createNativeTraining(buffers: NativeBuffers, capacity: BatchCapa
   };
 }
 
-function shapeNumbers({ nLayer, nHead, nEmbd, vocabSize, seqLen }: ModelShape): Int32Array {
+/** The shape as the addon takes it. */
+export function shapeNumbers({ nLayer, nHead, nEmbd, vocabSize, seqLen }: ModelShape): Int32Array {
   return Int32Array.of(nLayer, nHead, nEmbd, vocabSize, seqLen);
 }

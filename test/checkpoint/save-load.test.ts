@@ -87,7 +87,7 @@ test('checkpoint: config.json and state.json say in snake_case what the folder h
   });
 });
 
-test('checkpoint: a quantized one keeps its bytes and scales, and cannot be flattened for training', async (t) => {
+test('checkpoint: a quantized one keeps its bytes and scales, has no f32 matrix, and cannot be flattened for training', async (t) => {
   const path = join(await temporaryFolder(t), 'quantized');
   const tensors = quantizeWeights(contentOf(3).tensors, TABLE);
   await saveCheckpoint(path, { ...withoutTraining(contentOf(3)), tensors });
@@ -100,6 +100,14 @@ test('checkpoint: a quantized one keeps its bytes and scales, and cannot be flat
     message:
       `${path} is quantised (tensor "tok_emb.weight" is int8), but float32 weights are needed.\n` +
       '  Use the last or best checkpoint: training goes on from those only.',
+  });
+  const [tensor] = TABLE.parameters.filter(({ isMatrix }) => isMatrix).slice(-1);
+  const mixed = new Map([...tensors, [tensor.name, contentOf(3).tensors.get(tensor.name)!]]);
+  const mixedPath = join(await temporaryFolder(t), 'quantized');
+  await saveCheckpoint(mixedPath, { ...withoutTraining(contentOf(3)), tensors: mixed });
+  await assert.rejects(loadCheckpoint(mixedPath), {
+    name: 'CheckpointError',
+    message: /tensor blocks\.\d+\.mlp\.fc2\.weight is f32, but .*config\.json says that all matrices are int8/,
   });
   await assert.rejects(loadTraining(path), {
     name: 'CheckpointError',
@@ -225,7 +233,7 @@ test('checkpoint load: settings that no model can have are refused before anythi
     ],
     [
       { quantization: { bits: 8, scheme: 'symmetric_per_row' } },
-      /its tensors are f32, but .*config\.json says otherwise/,
+      /tensor tok_emb\.weight is f32, but .*config\.json says that all matrices are int8/,
     ],
   ];
   for (const [change, message] of cases) {

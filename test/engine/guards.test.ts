@@ -139,16 +139,11 @@ test('guards: int8 weights at sizes that fit no vector', () => {
       const packed = guarded(nativePackedFloats(shape));
       const model = createNativeModel({ shape, table, weights: weights.values, packed: packed.values, isa });
       const matrices = table.parameters.filter((p) => p.isMatrix);
-      const data = Int8Array.from({ length: table.flatLength }, (_, i) => ((i * 37) % 255) - 127);
+      const bytes = matrices.map(({ offset, length }) =>
+        Int8Array.from({ length }, (_, i) => (((offset + i) * 37) % 255) - 127),
+      );
       const scales = new Float32Array(matrices.reduce((rows, p) => rows + p.shape[0], 0)).fill(0.01);
-      const scaleOffsets = new Int32Array(table.parameters.length).fill(-1);
-      let next = 0;
-      table.parameters.forEach((p, i) => {
-        if (!p.isMatrix) return;
-        scaleOffsets[i] = next;
-        next += p.shape[0];
-      });
-      const session = addon.createSession(model, addon.createQuantized(model, data, scales, scaleOffsets));
+      const session = addon.createSession(model, addon.createQuantized(model, bytes, scales));
       const logits = guarded(vocabSize);
       const ids = Int32Array.from({ length: seqLen }, (_, i) => i % vocabSize);
       addon.append(session, 0, ids, logits.values);

@@ -1,4 +1,4 @@
-/* gemm.c: tests of the matrix products in gemm.c, bf16.c and linear_grads of model.c: shapes around the tile and the panel,
+/* gemm.c: tests of the matrix products of gemm.c and linear_grads of linear.c: shapes around the tile and the panel,
  * every epilogue, A by rows and by columns, B in panels and as it lies. */
 
 static const char *const epilogue_names[] = {"store", "add", "bias", "bias + residual", "bias + SiLU", "scale"};

@@ -1,4 +1,4 @@
-/* packing.c: tests of the packers of gemm.c and bf16.c, bit for bit, and of the rounding to bfloat16. */
+/* packing.c: tests of the packers of panels.c and packing.c, bit for bit, and of the rounding to bfloat16. */
 
 /* Hardware takes denormals for 0 when it rounds, software keeps them: either is right. */
 static int is_rounded(uint16_t got, float x) {

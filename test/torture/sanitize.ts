@@ -8,7 +8,10 @@ import { repoRoot } from '../helpers/paths.js';
 /** They come last, so that -O2 wins: -O3 takes minutes more to compile, and what is looked for is the same. */
 const FLAGS = '-g -O2 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined';
 
-const TESTS = ['engine/guards', 'engine/native', 'engine/pairs', 'engine/update', 'engine/bf16', 'native/kernels'];
+const TESTS = [
+  ...['engine/contract-native', 'engine/native', 'engine/native-inference', 'engine/guards', 'engine/pairs'],
+  ...['engine/update', 'engine/bf16', 'native/kernels'],
+];
 
 /** Works in a copy of the compiled project, so that nobody meets the slow addon. */
 export function sanitize(folder: string): string {
