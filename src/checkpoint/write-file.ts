@@ -12,13 +12,18 @@ export interface WrittenFile {
 /** Large enough for few calls; small enough that hashing one piece holds up the event loop for about a millisecond. */
 const PIECE_BYTES = 1 << 20;
 
+/** Of the file written last: new memory for every file would pile up between garbage collections. null while it is in use. */
+let spare: Uint8Array | null = null;
+
 /** Writes the chunks one after the other. They are copied before the first wait, so each may reuse its memory. */
 export async function writeNewFile(ops: FileOps, path: string, chunks: Iterable<Uint8Array>): Promise<WrittenFile> {
   const hash = createHash('sha256');
   let bytes = 0;
   const file = await ops.create(path);
+  const memory = spare ?? new Uint8Array(PIECE_BYTES);
+  spare = null;
   try {
-    for (const piece of gather(chunks)) {
+    for (const piece of gather(chunks, memory)) {
       hash.update(piece);
       await writeFully(file, piece);
       bytes += piece.length;
@@ -27,22 +32,23 @@ export async function writeNewFile(ops: FileOps, path: string, chunks: Iterable<
   } catch (error) {
     await file.close().catch(() => undefined); // The first error is the one to report.
     throw error;
+  } finally {
+    spare = memory;
   }
   await file.close();
   return { bytes, sha256: hash.digest('hex') };
 }
 
-/** Collects chunks of any size into pieces of PIECE_BYTES; a piece is valid until the next one is taken. */
-function* gather(chunks: Iterable<Uint8Array>): Generator<Uint8Array> {
-  const piece = new Uint8Array(PIECE_BYTES);
+/** Collects chunks of any size into pieces as large as `piece`, its memory; each is valid until the next one is taken. */
+function* gather(chunks: Iterable<Uint8Array>, piece: Uint8Array): Generator<Uint8Array> {
   let filled = 0;
   for (const chunk of chunks) {
     for (let taken = 0; taken < chunk.length; ) {
-      const part = chunk.subarray(taken, taken + PIECE_BYTES - filled);
+      const part = chunk.subarray(taken, taken + piece.length - filled);
       piece.set(part, filled);
       taken += part.length;
       filled += part.length;
-      if (filled === PIECE_BYTES) {
+      if (filled === piece.length) {
         yield piece;
         filled = 0;
       }
