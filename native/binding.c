@@ -82,6 +82,7 @@ static napi_value isa_variants(napi_env env, napi_callback_info info) {
 #include "inference.c"
 #include "optimizer.c"
 #include "files.c"
+#include "memory.c"
 #include "measure.c"
 
 NAPI_MODULE_INIT() {

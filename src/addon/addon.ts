@@ -87,6 +87,7 @@ export interface Addon {
   ): void;
   allFinite(floats: Float32Array): boolean;
   exchangePaths(a: string, b: string): number;
+  trimMemory(): void;
   measurePeak(isa: string, isBf16: boolean, rounds: number): number | null;
   measureRead(isa: string, x: Float32Array): number;
   measureTriad(isa: string, out: Float32Array, x: Float32Array, y: Float32Array, factor: number): void;
@@ -132,4 +133,9 @@ export function alignedBytes(length: number): Uint8Array {
 export function exchangePaths(a: string, b: string): boolean {
   const errno = loadAddon()?.exchangePaths(a, b);
   return errno === 0;
+}
+
+/** Gives memory that was freed back to the system, where malloc would keep it; without the addon, nothing. */
+export function trimMemory(): void {
+  loadAddon()?.trimMemory();
 }

@@ -1,6 +1,7 @@
 // Writes checkpoints while training goes on: copies weights and moments between two steps, then saves the copy in the background.
 
 import { join } from 'node:path';
+import { trimMemory } from '../addon/addon.js';
 import { collectWeights } from '../checkpoint/fit.js';
 import type { CheckpointInfo } from '../checkpoint/info.js';
 import type { CheckpointKind } from '../checkpoint/names.js';
@@ -28,6 +29,9 @@ export interface WriterOptions {
   readonly syncRecord?: () => Promise<void>;
 }
 
+/** It takes some milliseconds where there is much to give back. */
+const MS_BETWEEN_TRIMS = 10_000;
+
 export class CheckpointWriter {
   /** Copies, made when first needed and used again: a save owns its copy until it has finished. */
   private lastCopy: (LiveState & { step: number }) | null = null;
@@ -37,6 +41,7 @@ export class CheckpointWriter {
   private failure: unknown = null;
   /** The first save that failed ended the run, even if the saves that were queued behind it could go on. */
   private firstFailure: unknown = null;
+  private trimmedAt = performance.now();
 
   constructor(private readonly options: WriterOptions) {}
 
@@ -123,7 +128,10 @@ export class CheckpointWriter {
     const content = { info, tensors, tokenizerJson, training };
     const beforeSwap = kind === 'last' ? () => this.beforeLast() : undefined;
     const save = saveCheckpoint(path, content, undefined, beforeSwap).then(
-      ({ writeMs }) => emit({ type: 'checkpoint', kind, step: info.step, path, writeMs }),
+      ({ writeMs }) => {
+        this.trim();
+        emit({ type: 'checkpoint', kind, step: info.step, path, writeMs });
+      },
       (error: unknown) => {
         this.failure ??= error;
         this.firstFailure ??= error;
@@ -136,6 +144,13 @@ export class CheckpointWriter {
   private async beforeLast(): Promise<void> {
     if (this.firstFailure) throw this.firstFailure;
     await this.options.syncRecord?.();
+  }
+
+  /** A save takes memory for a moment, in pieces that malloc doesn't find together again: a run of hours would grow. */
+  private trim(): void {
+    if (performance.now() - this.trimmedAt < MS_BETWEEN_TRIMS) return;
+    trimMemory();
+    this.trimmedAt = performance.now();
   }
 
   /** The copy of this kind may be overwritten again. */
