@@ -97,7 +97,7 @@ NAPI_MODULE_INIT() {
       {"reduce", reduce},                    {"adamw", adamw},                  {"update", update},
       {"allFinite", all_finite},             {"exchangePaths", exchange_paths}, {"measurePeak", measure_peak},
       {"measureRead", measure_read},         {"measureTriad", measure_triad},   {"measureLayout", measure_layout},
-      {"measureRun", measure_run},
+      {"measureRun", measure_run},           {"trimMemory", trim_memory},
   };
   for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
     napi_value function;
