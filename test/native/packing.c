@@ -19,7 +19,7 @@ static float special(size_t i) {
 
 /* The numbers in every place of a row and a panel, so that all of the vector and of the scalar paths meet them. */
 static void check_rounding(void) {
-  const size_t n = 40 * LENGTH(special_bits) + 1;
+  const size_t n = 40 * (LENGTH(special_bits) > NR ? LENGTH(special_bits) : NR) + 1;
   float *x = allocate(n * sizeof(float));
   uint32_t *row = allocate(pairs_of(n) * sizeof(uint32_t));
   for (size_t i = 0; i < n; i++) x[i] = special(i);
