@@ -98,9 +98,9 @@ static napi_value create_session(napi_env env, napi_callback_info info) {
   return result;
 }
 
-/* append(session, length, tokens, logits): the logits (V) after the last token go to `logits`. */
+/* append(session, length, tokens, logits): the logits (V) after the last token go to `logits`; returns log(sum(exp(logits))). */
 static napi_value append(napi_env env, napi_callback_info info) {
-  napi_value argv[4];
+  napi_value argv[4], result;
   struct session_object *o;
   struct view tokens, logits;
   size_t length;
@@ -114,7 +114,8 @@ static napi_value append(napi_env env, napi_callback_info info) {
   const int32_t *ids = tokens.data;
   for (size_t i = 0; i < tokens.length; i++)
     if (ids[i] < 0 || (size_t)ids[i] >= m->V) return fail(env, "a token id is outside the vocabulary");
-  const float *out = o->model->kernels->append(m, o->quantized ? &o->quantized->z : NULL, o->arena, length, ids, tokens.length);
-  memcpy(logits.data, out, m->V * sizeof(float));
-  return NULL;
+  const struct quantized *z = o->quantized ? &o->quantized->z : NULL;
+  const double log_sum = o->model->kernels->append(m, z, o->arena, length, ids, tokens.length, logits.data);
+  napi_create_double(env, log_sum, &result);
+  return result;
 }

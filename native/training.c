@@ -112,7 +112,7 @@ static napi_value forward(napi_env env, napi_callback_info info) {
   o->dropout = (struct dropout){(float)rate, (uint32_t)(int64_t)seed, (uint32_t)(int64_t)step};
   o->can_go_back = keep;
   double both[2];
-  o->model->kernels->forward(&o->model->m, o->scratch, o->room, &o->batch, o->dropout, keep ? 1 : 0, both);
+  o->model->kernels->forward(&o->model->m, o->scratch, &o->batch, o->dropout, keep ? 1 : 0, both);
   memcpy(losses.data, both, (b.first_rows < b.rows ? 2 : 1) * sizeof(double));
   return NULL;
 }
@@ -130,6 +130,6 @@ static napi_value backward(napi_env env, napi_callback_info info) {
   if (grads.length < (size_t)m->offsets[m->L * PARAMETERS_PER_LAYER + 1] + m->C || !is_aligned(grads.data))
     return fail(env, "grads: too short, or not on 64 bytes");
   o->can_go_back = false;
-  o->model->kernels->backward(m, o->scratch, o->room, &o->batch, o->dropout, grads.data);
+  o->model->kernels->backward(m, o->scratch, &o->batch, o->dropout, grads.data);
   return NULL;
 }

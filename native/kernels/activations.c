@@ -5,6 +5,7 @@
 /* Under AddressSanitizer what lies behind each piece of an arena is forbidden ground; else one piece's end is the next one's begin. */
 #ifdef __SANITIZE_ADDRESS__
 void __asan_poison_memory_region(void const volatile *addr, size_t size);
+void __asan_unpoison_memory_region(void const volatile *addr, size_t size);
 #define GUARD 64 /* floats */
 #else
 #define GUARD 0
@@ -15,10 +16,16 @@ static float *carve(float *arena, size_t *at, size_t floats) {
   float *p = arena ? arena + *at : 0;
   *at += round_up(floats + NR_MAX, 16) + GUARD;
 #ifdef __SANITIZE_ADDRESS__
-  if (arena) __asan_poison_memory_region(p + floats, (size_t)((arena + *at) - (p + floats)) * sizeof(float));
+  if (arena) {
+    __asan_unpoison_memory_region(p, floats * sizeof(float));
+    __asan_poison_memory_region(p + floats, (size_t)((arena + *at) - (p + floats)) * sizeof(float));
+  }
 #endif
   return p;
 }
+
+/* Rows that are read by whole panels of NR columns, too, as the right operand of a product: the last one has room for that. */
+static float *carve_rows(float *arena, size_t *at, size_t rows, size_t ld) { return carve(arena, at, rows * ld + NR); }
 
 /* Kept from forward to backward, per layer. (T, ...) or, from q on in the last layer, (R, ...). */
 struct layer_activations {
@@ -36,7 +43,7 @@ struct activations {
   uint64_t *keys, *query_keys;
 };
 
-/* Lays out the scratch of one worker for micro-batches within `room`. */
+/* Lays out the scratch of one worker: no more of it is touched than the batch needs. `room`: of the batch, or of the largest. */
 static size_t lay_out(const struct model *m, float *arena, struct capacity room, struct activations *a,
                       struct layer_activations *layers) {
   const size_t C = m->C;
@@ -50,21 +57,21 @@ static size_t lay_out(const struct model *m, float *arena, struct capacity room,
     const int last = l + 1 == m->L;
     const size_t queries = last ? room.scored : room.rows;
     k->x = carve(arena, &at, room.rows * a->ldc);
-    k->n1 = carve(arena, &at, room.rows * a->ldc);
+    k->n1 = carve_rows(arena, &at, room.rows, a->ldc);
     k->rrms1 = carve(arena, &at, room.rows);
-    k->kv = carve(arena, &at, room.rows * a->ldkv);
-    k->nq = last ? carve(arena, &at, queries * a->ldc) : k->n1;
-    k->q = carve(arena, &at, queries * a->ldc);
+    k->kv = carve_rows(arena, &at, room.rows, a->ldkv);
+    k->nq = last ? carve_rows(arena, &at, queries, a->ldc) : k->n1;
+    k->q = carve_rows(arena, &at, queries, a->ldc);
     k->lse = carve(arena, &at, queries * m->NH);
-    k->o = carve(arena, &at, queries * a->ldc);
+    k->o = carve_rows(arena, &at, queries, a->ldc);
     k->xm = carve(arena, &at, queries * a->ldc);
-    k->n2 = carve(arena, &at, queries * a->ldc);
+    k->n2 = carve_rows(arena, &at, queries, a->ldc);
     k->rrms2 = carve(arena, &at, queries);
     k->slope = carve(arena, &at, queries * a->ldu);
-    k->s = carve(arena, &at, queries * a->ldu);
+    k->s = carve_rows(arena, &at, queries, a->ldu);
   }
   a->xf = carve(arena, &at, room.scored * a->ldc);
-  a->nf = carve(arena, &at, room.scored * a->ldc);
+  a->nf = carve_rows(arena, &at, room.scored, a->ldc);
   a->rrmsf = carve(arena, &at, room.scored);
   a->logits = carve(arena, &at, room.scored * a->ldv);
   a->dx = carve(arena, &at, room.rows * a->ldc);
@@ -73,10 +80,10 @@ static size_t lay_out(const struct model *m, float *arena, struct capacity room,
   a->dnq = carve(arena, &at, room.scored * a->ldc);
   a->dq = carve(arena, &at, room.rows * a->ldc);
   a->dkv = carve(arena, &at, room.rows * a->ldkv);
-  a->dout = carve(arena, &at, room.rows * a->ldc);
+  a->dout = carve_rows(arena, &at, room.rows, a->ldc);
   a->du = carve(arena, &at, room.rows * a->ldu);
   a->branch = carve(arena, &at, room.rows * a->ldc);
-  a->panels = carve(arena, &at, (room.pairs ? 2 : 1) * DW_ROWS * round_up(4 * C, NR_MAX));
+  a->panels = carve(arena, &at, m->bf16 ? (room.pairs ? 2 : 1) * DW_ROWS * round_up(4 * C, NR_MAX) : 0);
   a->spare = carve(arena, &at, C);
   a->spare_embedding = carve(arena, &at, room.pairs ? m->V * C : 0);
   a->attention = carve(arena, &at, attention_scratch(m->T, C / m->NH));

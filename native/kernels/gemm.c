@@ -90,8 +90,9 @@ INLINE void gemm_tile_end(const struct gemm *g, vf (*acc)[NV], size_t i, size_t 
 #undef FINISH
 }
 
-/* Words of an operand along K, and from one panel of B to the next. */
+/* Words of an operand along K, from one row of a panel of B to the next, and from one panel to the next. */
 INLINE size_t words_of(const struct gemm *g, const int bf16) { return bf16 ? pairs_of(g->K) : g->K; }
+INLINE size_t b_row_of(const struct gemm *g, const int bf16) { return bf16 ? NR : g->b_row; }
 INLINE size_t panel_of(const struct gemm *g, const int bf16) { return bf16 ? NR * pairs_of(g->K) : g->b_panel; }
 
 /* Adds one step along K to the sums of a tile of m rows: a word of each row of A times a row of a panel. */
@@ -112,17 +113,34 @@ INLINE void gemm_step_bf16(vf (*acc)[NV], const uint32_t *a, const size_t a_row,
   }
 }
 
+/* Rows of the next panel of B that a tile asks for: without that the panel's first tile would wait for all of it. */
+struct ahead {
+  const float *row;
+  size_t count;
+};
+
+/* The share of tile number `tile` of `tiles`, which together ask for all of the panel behind panel p. */
+INLINE struct ahead ahead_of(const struct gemm *g, size_t p, size_t tile, size_t tiles, const int bf16) {
+  const size_t words = words_of(g, bf16), share = (words + tiles - 1) / tiles, first = share * tile;
+  if ((p + 1) * NR >= g->N || first >= words) return (struct ahead){0, 0};
+  return (struct ahead){g->B + (p + 1) * panel_of(g, bf16) + first * b_row_of(g, bf16),
+                        share < words - first ? share : words - first};
+}
+
 /* One tile of m rows (a constant after inlining) and NR columns of panel p, from row i on. a: its word (r, k) at
- * a[r * a_row + k * a_col]. next: `ahead` cache lines that the next panel will need. */
+ * a[r * a_row + k * a_col]. */
 INLINE void gemm_tile(const struct gemm *g, size_t i, size_t p, const int m, const float *a, const size_t a_row,
-                      const size_t a_col, const char *next, size_t ahead, const int bf16) {
+                      const size_t a_col, struct ahead next, const int bf16) {
   const float *b = g->B + p * panel_of(g, bf16);
-  const size_t words = words_of(g, bf16), b_row = bf16 ? NR : g->b_row;
-  const size_t j = p * NR;
-  float *c = g->C + i * g->ldc + j;
-  /* Where the tile goes is often not in a cache (gradients are written once a step): ask for it before it is needed. */
+  const size_t words = words_of(g, bf16), b_row = b_row_of(g, bf16), j = p * NR;
+  /* What the epilogue reads and writes is often not in a cache (gradients are touched once a step): ask for it now. */
+  const float *c = g->C + i * g->ldc + j, *res = g->R + i * g->ldr + j;
   UNROLL for (int r = 0; r < m; r++) __builtin_prefetch(c + (size_t)r * g->ldc, 1);
-  for (size_t l = 0; l < ahead; l++) __builtin_prefetch(next + 64 * l, 0, 2);
+  if (g->R)
+    UNROLL for (int r = 0; r < m; r++) __builtin_prefetch(res + (size_t)r * g->ldr, 1);
+  for (size_t k = 0; k < next.count; k++, next.row += b_row) {
+    UNROLL for (int v = 0; v < NR; v += 16) __builtin_prefetch(next.row + v, 0, 2);
+  }
   vf acc[MR][NV];
   UNROLL for (int r = 0; r < m; r++) {
     UNROLL for (int v = 0; v < NV; v++) acc[r][v] = (vf){0};
@@ -146,33 +164,34 @@ INLINE void gemm_tile(const struct gemm *g, size_t i, size_t p, const int m, con
     case 5: tile(5); break;                                                                                  \
   }
 
-/* A along its rows (words at a, row stride a_row): a panel of B stays in L1 while the rows of A pass by; they ask for the next
- * panel, a part each. */
+/* A along its rows (words at a, row stride a_row): a panel of B stays in L1 while the rows of A pass by. */
 INLINE void by_rows(const struct gemm *g, const float *a, const size_t a_row, const int bf16) {
-  const size_t panels = (g->N + NR - 1) / NR, tiles = (g->M + MR - 1) / MR, panel = panel_of(g, bf16);
-  const size_t lines = (panel * sizeof(float) + 63) / 64;
+  const size_t panels = (g->N + NR - 1) / NR, tiles = (g->M + MR - 1) / MR;
   for (size_t p = 0; p < panels; p++) {
-    const char *next = (const char *)(g->B + (p + 1) * panel);
-    const size_t ahead = p + 1 < panels ? (lines + tiles - 1) / tiles : 0;
     size_t i = 0;
-    for (; i + MR <= g->M; i += MR, next += 64 * ahead)
-      gemm_tile(g, i, p, MR, a + i * a_row, a_row, 1, next, ahead, bf16);
-#define TILE(m) gemm_tile(g, i, p, m, a + i * a_row, a_row, 1, next, 0, bf16)
+#define TILE(m) gemm_tile(g, i, p, m, a + i * a_row, a_row, 1, ahead_of(g, p, i / MR, tiles, bf16), bf16)
+    for (; i + MR <= g->M; i += MR) TILE(MR);
     GEMM_REST(g->M - i, TILE)
 #undef TILE
   }
 }
 
 #define COLUMNS_K 256 /* the largest K of an A that lies along its columns */
+#define STRIPS 21     /* at a time; of two products they fit into L2 */
 
-/* out[k][r] = A(i + r, k) for m (a constant) rows. */
-INLINE void copy_columns(float *restrict out, const struct gemm *g, size_t i, const int m) {
+/* MR rows of an A that lies along its columns, side by side: word k of row r at [k * MR + r], as float32 or as pairs. The rest of
+ * a vector that is written behind the last word has room, too. */
+union strip {
+  float numbers[COLUMNS_K * MR + NR_MAX];
+  uint32_t pairs[COLUMNS_K / 2 * MR + NR_MAX];
+};
+
+/* Whole vectors, of which the next word overwrites the rest. */
+static void copy_columns(float *restrict out, const struct gemm *g, size_t i) {
   const float *from = g->A + i;
-  for (size_t k = 0; k < g->K; k++, from += g->a_col)
-    UNROLL for (int r = 0; r < m; r++) out[k * MR + (size_t)r] = from[r];
+  for (size_t k = 0; k < g->K; k++, from += g->a_col, out += MR)
+    UNROLL for (int r = 0; r < MR; r += VW) vstore(out + r, vload(from + r));
 }
-
-/* out[k][r] = A(i + r, 2k) and A(i + r, 2k + 1) for r < MR: whole vectors, of which the next row overwrites the rest. */
 static void pair_columns(uint32_t *restrict out, const struct gemm *g, size_t i) {
   const float *even = g->A + i;
   for (size_t k = 0; k < g->K; k += 2, even += 2 * g->a_col, out += MR)
@@ -180,29 +199,30 @@ static void pair_columns(uint32_t *restrict out, const struct gemm *g, size_t i)
       vustore(out + r, vpair(vload(even + r), k + 1 < g->K ? vload(even + g->a_col + r) : (vf){0}));
 }
 
-/* A along its columns, often a page apart: MR of them are copied side by side and meet every panel of B. A second product of
- * the same M and N is done tile by tile after the first, while what it adds to is at hand. */
+/* A along its columns, often a page apart: strips of them are copied side by side, and meet panel after panel of B, which stays
+ * in L1. A second product of the same M and N follows panel by panel, while what it adds to is at hand. */
 INLINE void by_columns(const struct gemm *first, const struct gemm *second, const int bf16) {
   const struct gemm *products[2] = {first, second};
   const int count = second ? 2 : 1;
-  const size_t panels = (first->N + NR - 1) / NR;
-  union {
-    float numbers[COLUMNS_K * MR];
-    uint32_t pairs[COLUMNS_K / 2 * MR + NR_MAX];
-  } columns[2];
-  size_t i = 0;
-#define STRIP(m)                                                                                             \
-  do {                                                                                                       \
-    for (int n = 0; n < count; n++) {                                                                        \
-      if (bf16) pair_columns(columns[n].pairs, products[n], i);                                              \
-      else copy_columns(columns[n].numbers, products[n], i, m);                                              \
-    }                                                                                                        \
-    for (size_t p = 0; p < panels; p++)                                                                      \
-      for (int n = 0; n < count; n++) gemm_tile(products[n], i, p, m, columns[n].numbers, 1, MR, 0, 0, bf16); \
-  } while (0)
-  for (; i + MR <= first->M; i += MR) STRIP(MR);
-  GEMM_REST(first->M - i, STRIP)
-#undef STRIP
+  const size_t M = first->M, panels = (first->N + NR - 1) / NR;
+  _Alignas(64) union strip strips[2][STRIPS];
+  for (size_t top = 0; top < M; top += STRIPS * MR) {
+    const size_t end = M - top < STRIPS * MR ? M : top + STRIPS * MR, tiles = (end - top + MR - 1) / MR;
+    for (int n = 0; n < count; n++)
+      for (size_t t = 0; t < tiles; t++) {
+        if (bf16) pair_columns(strips[n][t].pairs, products[n], top + t * MR);
+        else copy_columns(strips[n][t].numbers, products[n], top + t * MR);
+      }
+    for (size_t p = 0; p < panels; p++)
+      for (int n = 0; n < count; n++) {
+        const struct gemm *g = products[n];
+        size_t i = top, t = 0;
+#define TILE(m) gemm_tile(g, i, p, m, strips[n][t].numbers, 1, MR, ahead_of(g, p, t, tiles, bf16), bf16)
+        for (; i + MR <= end; i += MR, t++) TILE(MR);
+        GEMM_REST(end - i, TILE)
+#undef TILE
+      }
+  }
 }
 
 static void gemm_by_rows(const struct gemm *g) { by_rows(g, g->A, g->a_row, 0); }

@@ -151,8 +151,8 @@ static void embed(const struct model *m, const struct quantized *z, float *x, si
   for (size_t i = 0; i < n; i++) quantized_row(x + i * ldx, head.quantized, head.scales, (size_t)tokens[i], m->C);
 }
 
-static const float *session_append(const struct model *m, const struct quantized *z, float *arena, size_t length,
-                                   const int32_t *tokens, size_t n) {
+static double session_append(const struct model *m, const struct quantized *z, float *arena, size_t length,
+                             const int32_t *tokens, size_t n, float *logits) {
   struct session s;
   session_layout(m, arena, &s);
   const size_t C = m->C, hs = C / m->NH, ldc = s.ldc;
@@ -189,5 +189,9 @@ static const float *session_append(const struct model *m, const struct quantized
   rmsnorm_forward(s.n, ldc, rrms, s.x, ldc, m->weights + final_norm_offset(m), 1, C);
   const struct projection head = projection_of_head(m, z);
   project(m, &s, &head, s.logits, m->V, s.n, ldc, 1, 0);
-  return s.logits;
+  memcpy(logits, s.logits, m->V * sizeof(float));
+  /* The loss of a target is log(sum(exp(logits))) less its logit. */
+  const int32_t target = 0;
+  const float weight = 1;
+  return softmax_cross_entropy(s.logits, m->V, &target, &weight, 1, m->V, 0) + (double)logits[0];
 }

@@ -20,14 +20,15 @@ static void multiply(const struct model *m, const struct gemm *g, uint32_t *roun
   else gemm(g);
 }
 
-#define DW_ROWS COLUMNS_K /* rows of X packed at a time: a panel of them stays in L1 or L2 */
+#define DW_ROWS COLUMNS_K /* rows of X at a time */
 
-/* dW (N, K) = dY^T . X over `rows` <= DW_ROWS rows, X packed into `panels`. */
+/* dW (N, K) = dY^T . X over `rows` <= DW_ROWS rows. X is read as it lies: NR columns of every panel, so of its last row up to NR - 1
+ * floats behind K; as bfloat16 it is rounded into `panels` before. */
 static struct gemm weight_grads(const struct model *m, float *dW, const float *dY, size_t ldy, const float *X, size_t ldx,
                                 size_t rows, size_t N, size_t K, float *panels) {
-  pack_operand(panels, X, rows, K, ldx, m->bf16);
-  return (struct gemm){.M = N, .N = K, .K = rows, .A = dY, .a_row = 1, .a_col = ldy, .B = panels, .b_panel = NR * rows,
-                       .b_row = NR, .C = dW, .ldc = K};
+  if (m->bf16) pack_operand(panels, X, rows, K, ldx, 1);
+  return (struct gemm){.M = N, .N = K, .K = rows, .A = dY, .a_row = 1, .a_col = ldy, .B = m->bf16 ? panels : X,
+                       .b_panel = NR, .b_row = ldx, .C = dW, .ldc = K};
 }
 
 /* Rows of a batch, and how many of them belong to the first micro-batch of the pair. */
@@ -35,8 +36,8 @@ struct rows {
   size_t all, first;
 };
 
-/* dW (N, K) = dY^T . X, db (N, or null) = column sums of dY; both overwritten. panels: room for DW_ROWS rows of X, twice for
- * a pair. */
+/* dW (N, K) = dY^T . X, db (N, or null) = column sums of dY; both overwritten. panels: of a bfloat16 model, room for DW_ROWS
+ * rows of X, twice for a pair. */
 static void linear_grads(const struct model *m, float *dW, float *db, const float *dY, size_t ldy, const float *X,
                          size_t ldx, struct rows rows, size_t N, size_t K, float *panels) {
   if (db) column_sums(db, dY, ldy, rows.first, N, 0);

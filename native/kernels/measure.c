@@ -11,7 +11,7 @@ static size_t layout_product(const size_t *size, size_t at[MEASURED_OPERANDS]) {
   const size_t forward = round_up(N, NR_MAX) * K, back = round_up(K, NR_MAX) * N, grads = round_up(K, NR_MAX) * rows;
   size_t total = 0, panels = forward > back ? forward : back;
   if (grads > panels) panels = grads;
-  place(at, 0, &total, rows * (K + PAD));
+  place(at, 0, &total, rows * (K + PAD) + NR);
   place(at, 1, &total, rows * (N + PAD));
   place(at, 2, &total, N * K);
   place(at, 3, &total, panels);
@@ -79,10 +79,11 @@ static void run_linear_grads(const struct measured_product *p) {
   const size_t blocks = (rows + DW_ROWS - 1) / DW_ROWS;
   for (size_t b = 0; b < blocks; b++) {
     const size_t first = rows * b / blocks, count = rows * (b + 1) / blocks - first;
+    const float *X = p->X + first * ldx;
     float *of_block = p->panels + first * round_up(K, NR_MAX);
-    if (p->pack) pack_operand(of_block, p->X + first * ldx, count, K, ldx, p->bf16);
-    const struct gemm g = {.M = N, .N = K, .K = count, .A = p->Y + first * ldy, .a_row = 1, .a_col = ldy, .B = of_block,
-                           .b_panel = NR * count, .b_row = NR, .C = p->W, .ldc = K,
+    if (p->pack && p->bf16) pack_operand(of_block, X, count, K, ldx, 1);
+    const struct gemm g = {.M = N, .N = K, .K = count, .A = p->Y + first * ldy, .a_row = 1, .a_col = ldy,
+                           .B = p->bf16 ? of_block : X, .b_panel = NR, .b_row = ldx, .C = p->W, .ldc = K,
                            .epilogue = b == 0 ? EPI_STORE : EPI_ADD};
     product_of(p, &g);
   }

@@ -71,12 +71,16 @@ static void residual_linear(const struct model *m, const struct activations *a, 
 INLINE uint32_t site_proj(size_t l) { return (uint32_t)(1 + 2 * l); }
 INLINE uint32_t site_mlp(size_t l) { return (uint32_t)(2 + 2 * l); }
 
-static void model_forward(const struct model *m, float *scratch, struct capacity room, const struct batch *b,
-                          struct dropout d, int keep_for_backward, double losses[2]) {
+static struct capacity capacity_of(const struct batch *b) {
+  return (struct capacity){b->rows, b->scored, b->sequences, b->first_rows < b->rows};
+}
+
+static void model_forward(const struct model *m, float *scratch, const struct batch *b, struct dropout d,
+                          int keep_for_backward, double losses[2]) {
   struct pass p;
   struct activations *a = &p.a;
   const size_t C = m->C, hs = C / m->NH, T = b->rows;
-  lay_out(m, scratch, room, a, p.layers);
+  lay_out(m, scratch, capacity_of(b), a, p.layers);
   index_rows(a, b, d);
   losses[0] = losses[1] = 0;
   if (b->scored == 0) return;
@@ -157,12 +161,11 @@ static const float *branch_gradient(const struct activations *a, struct queries 
   return a->branch;
 }
 
-static void model_backward(const struct model *m, float *scratch, struct capacity room,
-                           const struct batch *b, struct dropout d, float *grads) {
+static void model_backward(const struct model *m, float *scratch, const struct batch *b, struct dropout d, float *grads) {
   struct pass p;
   struct activations *a = &p.a;
   const size_t C = m->C, hs = C / m->NH, T = b->rows, V = m->V;
-  lay_out(m, scratch, room, a, p.layers);
+  lay_out(m, scratch, capacity_of(b), a, p.layers);
 #define GRAD(l, which) (grads + m->offsets[1 + (l) * PARAMETERS_PER_LAYER + (which)])
 
   /* The head: logits hold their gradient since forward. */

@@ -20,7 +20,7 @@ struct model {
   float *turns;           /* RoPE table (T, C / NH), filled by init() */
 };
 
-/* The largest batch that a scratch has room for; pairs: not 0 if it may be a pair. */
+/* The size of a batch, or of the largest that a scratch has room for; pairs: not 0 if it is a pair, or may be. */
 struct capacity {
   size_t rows, scored, sequences;
   int pairs;
@@ -79,17 +79,17 @@ struct kernels {
   void (*update)(const struct model *, size_t rank, size_t ranks, const struct update *);
   size_t (*training_floats)(const struct model *, struct capacity);
   /* losses: of each micro-batch of the pair. */
-  void (*forward)(const struct model *, float *scratch, struct capacity, const struct batch *, struct dropout,
-                  int keep_for_backward, double losses[2]);
-  void (*backward)(const struct model *, float *scratch, struct capacity, const struct batch *, struct dropout,
-                   float *grads);
+  void (*forward)(const struct model *, float *scratch, const struct batch *, struct dropout, int keep_for_backward,
+                  double losses[2]);
+  void (*backward)(const struct model *, float *scratch, const struct batch *, struct dropout, float *grads);
   size_t (*quantized_bytes)(const struct model *);
   /* W: element (row, column) of matrix i of the table is W[row * columns + column] * its row's scale. */
   void (*pack_quantized)(const struct model *, const struct quantized *, size_t i, const int8_t *W);
   size_t (*session_floats)(const struct model *);
-  /* Logits (V) after the last of n tokens appended at position `length`; quantized may be null. */
-  const float *(*append)(const struct model *, const struct quantized *, float *session, size_t length,
-                         const int32_t *tokens, size_t n);
+  /* Logits (V) after the last of n tokens appended at position `length`, and log(sum(exp(logits))), NaN or infinite if a logit
+   * is; quantized may be null. */
+  double (*append)(const struct model *, const struct quantized *, float *session, size_t length, const int32_t *tokens,
+                   size_t n, float *logits);
   const struct measures *measures;
 };
 

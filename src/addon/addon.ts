@@ -57,7 +57,7 @@ export interface Addon {
   backward(training: NativeTraining, grads: Float32Array): void;
   createQuantized(model: NativeModel, matrices: readonly Int8Array[], scales: Float32Array): NativeQuantized;
   createSession(model: NativeModel, quantized: NativeQuantized | null): NativeSession;
-  append(session: NativeSession, length: number, tokens: Int32Array, logits: Float32Array): void;
+  append(session: NativeSession, length: number, tokens: Int32Array, logits: Float32Array): number;
   reduce(
     grads: Float32Array,
     slots: number,
@@ -88,6 +88,7 @@ export interface Addon {
   allFinite(floats: Float32Array): boolean;
   exchangePaths(a: string, b: string): number;
   trimMemory(): void;
+  preferHugePages(bytes: Uint8Array): void;
   measurePeak(isa: string, isBf16: boolean, rounds: number): number | null;
   measureRead(isa: string, x: Float32Array): number;
   measureTriad(isa: string, out: Float32Array, x: Float32Array, y: Float32Array, factor: number): void;
@@ -120,11 +121,15 @@ export function addonProblem(): string | null {
   return problem;
 }
 
-/** Zeroed bytes; where the addon is, they start on 64, as its kernels want it. Throws RangeError when there is no memory. */
+/**
+ * Zeroed bytes; where the addon is, they start on 64, as its kernels want it, and lie in huge pages where the system has them.
+ * Throws RangeError when there is no memory.
+ */
 export function alignedBytes(length: number): Uint8Array {
   const addon = loadAddon();
   if (addon === null) return new Uint8Array(length);
   const bytes = new Uint8Array(length + 64);
+  addon.preferHugePages(bytes);
   const gap = addon.alignmentGap(bytes);
   return bytes.subarray(gap, gap + length);
 }

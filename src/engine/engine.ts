@@ -86,6 +86,11 @@ export interface InferenceSession {
    * The array is overwritten by the next call. Throws RangeError beyond shape.seqLen.
    */
   append(tokens: Int32Array): Float32Array;
+  /**
+   * log(sum(exp(logits))) of the last `append`, NaN before it: exp(logit - this) is a token's probability. Not finite if a logit
+   * is NaN or +Infinity.
+   */
+  readonly logSumExp: number;
   /** Forgets all tokens after the first `length`. */
   truncate(length: number): void;
 }

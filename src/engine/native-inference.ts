@@ -69,12 +69,16 @@ function createSession(shape: ModelShape, model: NativeModel, quantized: NativeQ
   const session = addon.createSession(model, quantized);
   const logits = new Float32Array(shape.vocabSize);
   let length = 0;
+  let logSumExp = Number.NaN;
   return {
     get length() {
       return length;
     },
+    get logSumExp() {
+      return logSumExp;
+    },
     append(tokens) {
-      addon.append(session, length, tokens, logits);
+      logSumExp = addon.append(session, length, tokens, logits);
       length += tokens.length;
       return logits;
     },

@@ -4,6 +4,7 @@ import { createParameterTable } from '../model/parameters.js';
 import type { ModelShape } from '../model/shape.js';
 import type { NamedWeights, WeightTensor } from '../model/weights.js';
 import type { InferenceEngine, InferenceSession } from './engine.js';
+import { logSumExp } from './log-sum-exp.js';
 import type { TfjsBuffers } from './tfjs.js';
 import { createModel } from './tfjs-model.js';
 import { batchTensors, nameTensors, tensorSlots, weightTensors } from './tfjs-tensors.js';
@@ -65,6 +66,9 @@ function createSession(shape: ModelShape, logitsAfter: (tokens: Int32Array) => F
       length += more.length;
       logits.set(logitsAfter(tokens.subarray(0, length)));
       return logits;
+    },
+    get logSumExp() {
+      return length > 0 ? logSumExp(logits) : Number.NaN;
     },
     truncate(to) {
       if (to < 0 || to > length) throw new RangeError(`truncate: ${to} is not between 0 and the length ${length}`);

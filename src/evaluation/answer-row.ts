@@ -8,7 +8,6 @@ import { DataError } from '../errors.js';
 import { type Confidence, confidenceOf } from '../sampling/confidence.js';
 import { generate } from '../sampling/generate.js';
 import { DEFAULT_GENERATE_OPTIONS } from '../sampling/options.js';
-import { logSumExp } from '../sampling/sample.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 
 export interface RowAnswer {
@@ -61,7 +60,7 @@ function createScoredEngine(engine: InferenceEngine, { tokens, targets, firstSco
     const logits = inner.append(more);
     const row = agreed - 1;
     if (agreed === inner.length && row >= firstScoredRow) {
-      nats[row - firstScoredRow] = logSumExp(logits) - logits[targets[row]];
+      nats[row - firstScoredRow] = inner.logSumExp - logits[targets[row]];
     }
     return logits;
   };
@@ -71,6 +70,9 @@ function createScoredEngine(engine: InferenceEngine, { tokens, targets, firstSco
     return {
       get length() {
         return inner.length;
+      },
+      get logSumExp() {
+        return inner.logSumExp;
       },
       append: (more) => append(inner, more),
       truncate: (length) => inner.truncate(length),

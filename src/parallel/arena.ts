@@ -37,9 +37,13 @@ export interface Arena {
 
 const ALIGNMENT = 64;
 
-/** Allocates zeroed memory. Without an addon the start is where the buffer starts, which is all that JavaScript engines need. */
+/**
+ * Allocates zeroed memory, in huge pages where the system has them. Without an addon the start is where the buffer starts, which
+ * is all that JavaScript engines need.
+ */
 export function createArena(sizes: ArenaSizes, addon: Addon | null): Arena {
   const buffer = new SharedArrayBuffer(layout(sizes).bytes + ALIGNMENT);
+  addon?.preferHugePages(new Uint8Array(buffer));
   const base = addon ? addon.alignmentGap(new Uint8Array(buffer)) : 0;
   return attachArena({ ...sizes, buffer, base });
 }

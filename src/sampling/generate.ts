@@ -9,7 +9,7 @@ import { createRandom } from '../random.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { createAnswerText } from './answer-text.js';
 import type { GenerateOptions } from './options.js';
-import { applyRepetitionPenalty, banTokens, logSumExp, sampleToken } from './sample.js';
+import { applyRepetitionPenalty, banTokens, sampleToken } from './sample.js';
 
 /** `eos`: the model ended its answer. `length`: maxNewTokens. `context`: the sequence is full. `stop`: a stop string. */
 export type EndReason = 'eos' | 'length' | 'context' | 'stop';
@@ -73,7 +73,9 @@ export async function* generate(
   while (reason === null) {
     const decodeStart = performance.now();
     if (ids.length > 0) logits = session.append(Int32Array.of(ids[ids.length - 1]));
-    const { id, probability } = chooser.choose(logits, ids);
+    if (!Number.isFinite(session.logSumExp)) throw notFinite(ids.length);
+    const id = chooser.choose(logits, ids);
+    const probability = Math.exp(logits[id] - session.logSumExp);
     decodeMs += performance.now() - decodeStart;
 
     if (id === tokenizer.eosId) {
@@ -106,7 +108,7 @@ function reasonToEnd(isStopped: boolean, isLongEnough: boolean, isFull: boolean)
 
 interface Chooser {
   /** logits: (V), read only. ids: the answer so far. */
-  choose(logits: Float32Array, ids: readonly number[]): { id: number; probability: number };
+  choose(logits: Float32Array, ids: readonly number[]): number;
 }
 
 /** Logits -> token, by the options: penalty, bans, then the draw. Keeps the random state of one answer. */
@@ -116,15 +118,12 @@ function createChooser(V: number, tokenizer: Tokenizer, options: GenerateOptions
   const neverProduced = [tokenizer.bosId, tokenizer.padId, tokenizer.unkId];
   return {
     choose(logits, ids) {
-      const logSum = logSumExp(logits);
-      if (!Number.isFinite(logSum)) throw notFinite(ids.length);
       adjusted.set(logits);
       const recent = options.repetitionWindow > 0 ? ids.slice(-options.repetitionWindow) : [];
       applyRepetitionPenalty(adjusted, recent, options.repetitionPenalty);
       banTokens(adjusted, neverProduced);
       if (ids.length < options.minTokens) banTokens(adjusted, [tokenizer.eosId]);
-      const id = sampleToken(adjusted, options, random);
-      return { id, probability: Math.exp(logits[id] - logSum) };
+      return sampleToken(adjusted, options, random);
     },
   };
 }

@@ -63,15 +63,6 @@ export function banTokens(logits: Float32Array, ids: readonly number[]): void {
   for (const id of ids) logits[id] = Number.NEGATIVE_INFINITY;
 }
 
-/** log(sum(exp(logits))) in float64: exp(logit - this) is a probability. Not finite if a logit is NaN or +Infinity. */
-export function logSumExp(logits: Float32Array): number {
-  let max = Number.NEGATIVE_INFINITY;
-  for (let id = 0; id < logits.length; id++) if (logits[id] > max) max = logits[id];
-  let sum = 0;
-  for (let id = 0; id < logits.length; id++) sum += Math.exp(logits[id] - max);
-  return max + Math.log(sum);
-}
-
 function argmax(logits: Float32Array): number {
   let best = 0;
   for (let id = 1; id < logits.length; id++) if (logits[id] > logits[best]) best = id;

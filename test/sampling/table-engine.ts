@@ -2,6 +2,7 @@
 // one buffer that every call overwrites, RangeError beyond the sequence, truncation.
 
 import type { InferenceEngine, InferenceSession } from '../../src/engine/engine.js';
+import { logSumExp } from '../../src/engine/log-sum-exp.js';
 import type { ModelShape } from '../../src/model/shape.js';
 
 export interface TableEngine extends InferenceEngine {
@@ -32,6 +33,9 @@ export function createTableEngine({ vocabSize, seqLen = 128, next }: TableEngine
         tokens.push(...more);
         logits.set(next(tokens));
         return logits;
+      },
+      get logSumExp() {
+        return logSumExp(logits);
       },
       truncate(length) {
         tokens = tokens.slice(0, length);
