@@ -11,7 +11,7 @@ static size_t layout_product(const size_t *size, size_t at[MEASURED_OPERANDS]) {
   const size_t forward = round_up(N, NR_MAX) * K, back = round_up(K, NR_MAX) * N, grads = round_up(K, NR_MAX) * rows;
   size_t total = 0, panels = forward > back ? forward : back;
   if (grads > panels) panels = grads;
-  place(at, 0, &total, rows * (K + PAD) + NR);
+  place(at, 0, &total, rows * (K + PAD) + NR_MAX);
   place(at, 1, &total, rows * (N + PAD));
   place(at, 2, &total, N * K);
   place(at, 3, &total, panels);
