@@ -122,9 +122,10 @@ function loadTfjsNode(): Tf {
   process.env.TF_NUM_INTEROP_THREADS = '1';
   // TensorFlow greets on stderr, across the dashboard. 2: errors alone.
   process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
-  // tfjs-node 4.22 calls it, Node 23 has removed it; fixed upstream, but not released (tensorflow/tfjs pull request 8425).
+  // tfjs-node 4.22 calls it; Node 22 warns of it, Node 23 has removed it; fixed upstream, but not released (tensorflow/tfjs pull
+  // request 8425).
   const old = util as { isNullOrUndefined?: (value: unknown) => boolean };
-  old.isNullOrUndefined ??= (value) => value === null || value === undefined;
+  old.isNullOrUndefined = (value) => value === null || value === undefined;
   const tf = packages(PACKAGES.tensorflow) as Tf;
   if (tf.getBackend() !== 'tensorflow') throw new Error(`it started the backend ${tf.getBackend()} instead`);
   tf.enableProdMode();
