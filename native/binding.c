@@ -5,12 +5,9 @@
 #define NAPI_VERSION 8
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "arguments.h"
 #include "variants.h"
-
-#define ALIGNMENT 64
 
 enum kind { KIND_MODEL = 0x4c4f4f31, KIND_TRAINING, KIND_QUANTIZED, KIND_SESSION };
 
@@ -33,29 +30,7 @@ static void release(napi_env env, napi_ref ref) {
   if (ref) napi_delete_reference(env, ref);
 }
 
-#define HUGE_PAGE ((size_t)2 << 20)
-
-/* Large memory that is read and written from end to end: in pages of 2 MB where the system has them for whoever asks (on Linux,
- * "madvise" or "always" in /sys/kernel/mm/transparent_hugepage/enabled), so that hardly an access misses the table of pages. */
-static void prefer_huge(void *start, size_t bytes) {
-#if defined(MADV_HUGEPAGE)
-  const uintptr_t first = ((uintptr_t)start + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
-  const uintptr_t end = ((uintptr_t)start + bytes) / HUGE_PAGE * HUGE_PAGE;
-  /* Advice: where it isn't taken, everything works with small pages. */
-  if (end > first) (void)madvise((void *)first, end - first, MADV_HUGEPAGE);
-#else
-  (void)start;
-  (void)bytes;
-#endif
-}
-
-static void *aligned_floats(size_t floats) {
-  const size_t bytes = (floats * sizeof(float) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-  void *p = aligned_alloc(ALIGNMENT, bytes > 0 ? bytes : ALIGNMENT);
-  if (p) prefer_huge(p, bytes);
-  return p;
-}
-static bool is_aligned(const void *p) { return (uintptr_t)p % ALIGNMENT == 0; }
+#include "memory.c"
 
 /* The kernels named by the argument, '' for the fastest; null (with an exception) for a name that isn't there. */
 static const struct kernels *kernels_of(napi_env env, napi_value value) {
@@ -70,24 +45,6 @@ static const struct kernels *kernels_of(napi_env env, napi_value value) {
   for (size_t i = 0; i < n; i++)
     if (length == 0 || strcmp(found[i]->name, isa) == 0) return found[i];
   fail(env, "this CPU or this build doesn't have that instruction set");
-  return NULL;
-}
-
-/* alignmentGap(Uint8Array): bytes from its start to the next multiple of 64 in memory. */
-static napi_value alignment_gap(napi_env env, napi_callback_info info) {
-  napi_value argv[1], result;
-  struct view bytes;
-  if (!arguments(env, info, 1, argv) || !view_of(env, argv[0], napi_uint8_array, "bytes", &bytes)) return NULL;
-  napi_create_double(env, (double)((ALIGNMENT - (uintptr_t)bytes.data % ALIGNMENT) % ALIGNMENT), &result);
-  return result;
-}
-
-/* preferHugePages(Uint8Array): see prefer_huge. */
-static napi_value prefer_huge_pages(napi_env env, napi_callback_info info) {
-  napi_value argv[1];
-  struct view bytes;
-  if (!arguments(env, info, 1, argv) || !view_of(env, argv[0], napi_uint8_array, "bytes", &bytes)) return NULL;
-  prefer_huge(bytes.data, bytes.length);
   return NULL;
 }
 
@@ -110,7 +67,6 @@ static napi_value isa_variants(napi_env env, napi_callback_info info) {
 #include "inference.c"
 #include "optimizer.c"
 #include "files.c"
-#include "memory.c"
 #include "measure.c"
 
 NAPI_MODULE_INIT() {
