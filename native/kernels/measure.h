@@ -37,7 +37,8 @@ struct measures {
   /* Where in an arena the operands begin, on 64-byte boundaries; returns the floats of them all. Rows of X, Y, q, o, x, y ...
    * lie PAD floats further apart than they are long, as in training. */
   size_t (*layout)(const struct measured *, size_t at[MEASURED_OPERANDS]);
-  /* The kernel `times` over. Products: pack != 0 packs the operand B into the panels each time, 0 takes them as they are. */
+  /* The kernel `times` over. Products: pack != 0 packs the operand B into the panels each time, 0 takes them as they are.
+   * Gradients in FP32 read B as it lies. */
   void (*run)(const struct measured *, float *arena, int pack, size_t times);
 };
 

@@ -64,7 +64,7 @@ function captionFor(
 function noteFor({ steps, kernels, engine }: BenchReport): string {
   return [
     'of peak: useful operations (a multiply-add is two) against what the cores in use can do at most.',
-    ...(kernels === null ? [] : ['with packing: the right operand is packed for every product.']),
+    ...(kernels === null ? [] : ['with packing: what training packs once a step is packed for every product.']),
     ...(steps.some(({ mergeDuplicates }) => mergeDuplicates)
       ? ['merged: identical samples of a batch are computed once.']
       : []),

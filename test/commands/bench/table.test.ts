@@ -104,9 +104,9 @@ int8 weights                          9,000         6,100
 start of infer to first token  231 ms
 
 of peak: useful operations (a multiply-add is two) against what the cores in use
-can do at most. with packing: the right operand is packed for every product.
-merged: identical samples of a batch are computed once. Peaks and kernels are
-the best of several rounds, steps and answers medians.
+can do at most. with packing: what training packs once a step is packed for
+every product. merged: identical samples of a batch are computed once. Peaks and
+kernels are the best of several rounds, steps and answers medians.
 ! Something was wrong.
 `;
 
