@@ -2,7 +2,7 @@
  * Probabilities are not kept for backward: they are computed again from the log-sum-exp of their row (Dao et al. 2022,
  * https://arxiv.org/abs/2205.14135). Query i stands at position pos[i] (ascending) and sees the keys 0 ... pos[i]. */
 
-#define ATTENTION_BLOCK 24 /* query rows at a time: of what they don't see, little is computed; their scores stay in L1 */
+#define ATTENTION_BLOCK 12 /* query rows at a time: of what they don't see, little is computed; their scores stay in L1 */
 
 struct attention {
   size_t queries, keys, hs;

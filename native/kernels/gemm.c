@@ -14,7 +14,9 @@ enum epilogue {
 
 struct gemm {
   size_t M, N, K;
-  const float *A; /* element (i, k) at A[i * a_row + k * a_col]; one of the two strides is 1; K <= COLUMNS_K if a_row is */
+  /* Element (i, k) at A[i * a_row + k * a_col]; one of the two strides is 1. If a_row is, K <= COLUMNS_K, and MR floats, in whole
+   * vectors, may be read from each multiple of MR along M on: activations end in a pad. */
+  const float *A;
   size_t a_row, a_col;
   const float *B; /* panel p at B + p * b_panel; its element (k, j) at [k * b_row + j]; NR columns may be read of every panel */
   size_t b_panel, b_row;
@@ -245,7 +247,6 @@ static void gemm_bf16_by_rows(const struct gemm *g, uint32_t *rounded) {
 static void gemm_bf16_by_columns(const struct gemm *first, const struct gemm *second) { by_columns(first, second, 1); }
 
 /* gemm_bf16: like gemm, but B holds panels of pairs (NR columns, pairs_of(K) words each) and A (float32) is rounded here.
- * Of an A that lies along its columns, VW floats may be read from any of its elements on: its rows end in a pad.
  *   rounded: room for rounded_words(M, K), if A lies along its rows */
 static void gemm_bf16(const struct gemm *g, uint32_t *rounded) {
   if (g->a_col == 1) gemm_bf16_by_rows(g, rounded);

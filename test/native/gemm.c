@@ -26,7 +26,7 @@ struct product {
 static struct product product_new(size_t M, size_t N, size_t K) {
   struct product p = {.M = M, .N = N, .K = K};
   p.a = grid_random(M, K, K + 5, 0);
-  p.a_columns = grid_new(K, M, M + 2, (MR + VW - 1) / VW * VW); /* gemm_bf16 reads whole vectors */
+  p.a_columns = grid_new(K, M, M + 2, (MR + VW - 1) / VW * VW); /* read in whole vectors */
   for (size_t i = 0; i < M; i++)
     for (size_t k = 0; k < K; k++) *cell(&p.a_columns, k, i) = *cell(&p.a, i, k);
   p.b = grid_random(K, N, N + 1, NR_MAX);
