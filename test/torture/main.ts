@@ -126,18 +126,41 @@ async function wholeRun(project: string): Promise<string> {
   return JSON.stringify(fingerprintOf(join(project, 'whole')));
 }
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { scale: { type: 'string', default: '1' }, seed: { type: 'string', default: '1' } },
-});
-const chosen = positionals.length > 0 ? positionals : Object.keys(SECTIONS);
-const unknown = chosen.filter((name) => !Object.hasOwn(SECTIONS, name));
-if (unknown.length > 0) {
-  process.stderr.write(`There is no section ${unknown.join(', ')}. Sections: ${Object.keys(SECTIONS).join(', ')}.\n`);
-  process.exit(2);
+const USAGE = `Usage: npm run test:torture -- [section…] [--scale <share of the full size>] [--seed <n>]
+Sections (all, if none is named): ${Object.keys(SECTIONS).join(', ')}
+`;
+
+function readArguments() {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      scale: { type: 'string', default: '1' },
+      seed: { type: 'string', default: '1' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  const scale = Number(values.scale);
+  const seed = Number(values.seed);
+  const unknown = positionals.filter((name) => !Object.hasOwn(SECTIONS, name));
+  if (unknown.length > 0) throw new Error(`there is no section ${unknown.join(', ')}`);
+  if (!(scale > 0 && scale < Infinity)) throw new Error(`--scale must be a number above 0, it is ${values.scale}`);
+  if (!Number.isSafeInteger(seed)) throw new Error(`--seed must be an integer, it is ${values.seed}`);
+  return { chosen: positionals.length > 0 ? positionals : Object.keys(SECTIONS), scale, seed, help: values.help };
 }
-const scale = Number(values.scale);
-const seed = Number(values.seed);
+
+function exitWith(code: number, text: string): never {
+  (code === 0 ? process.stdout : process.stderr).write(text);
+  process.exit(code);
+}
+
+const { chosen, scale, seed, help } = (() => {
+  try {
+    return readArguments();
+  } catch (error) {
+    return exitWith(2, `${(error as Error).message}\n${USAGE}`);
+  }
+})();
+if (help) exitWith(0, USAGE);
 for (const name of chosen) {
   const started = performance.now();
   const outcome = await SECTIONS[name]({
