@@ -26,7 +26,7 @@ static size_t attention_scratch(size_t keys, size_t hs) {
 /* Panels of X^T: out[p][d][j] = X[p * NR + j][d], so that a query block times it gives scores by key. */
 static void pack_heads(float *restrict out, const float *restrict X, size_t ldx, size_t keys, size_t hs) {
   for (size_t first = 0; first < keys; first += NR, out += hs * NR)
-    pack_transposed(out, X + first * ldx, ldx, keys - first < NR ? keys - first : NR, hs);
+    pack_transposed(out, X + first * ldx, ldx, keys - first < NR ? keys - first : NR, hs, TO_CACHE);
 }
 
 /* scores (m, visible) = q . k^T for the block that starts at query i; only the panels that some row of the block sees. */

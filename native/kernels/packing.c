@@ -67,13 +67,13 @@ static struct matrix_view head_matrix(const struct model *m) {
 /* Rows [p * NR, p * NR + NR) of a matrix are one panel of `forward` and a strip of every panel of `backward`. */
 static void pack_row_group(const struct model *m, const struct matrix_view *w, size_t p) {
   const size_t N = w->N, K = w->K, first = p * NR, n = N - first < NR ? N - first : NR;
-  if (m->bf16) pair_panel_transposed((uint32_t *)w->forward + first * pairs_of(K), w->W, p, N, K);
-  else pack_panel_transposed(w->forward + first * K, w->W, p, N, K);
+  if (m->bf16) pair_panel_transposed((uint32_t *)w->forward + first * pairs_of(K), w->W, p, N, K, TO_MEMORY);
+  else pack_panel_transposed(w->forward + first * K, w->W, p, N, K, TO_MEMORY);
   for (size_t k = 0; w->backward && k < K; k += NR) {
     const float *from = w->W + first * K + k;
     const size_t width = K - k < NR ? K - k : NR;
-    if (m->bf16) pair_rows((uint32_t *)w->backward + k * pairs_of(N) + first / 2 * NR, from, n, width, K);
-    else pack_rows(w->backward + k * N + first * NR, from, n, width, K);
+    if (m->bf16) pair_rows((uint32_t *)w->backward + k * pairs_of(N) + first / 2 * NR, from, n, width, K, TO_MEMORY);
+    else pack_rows(w->backward + k * N + first * NR, from, n, width, K, TO_MEMORY);
   }
 }
 
@@ -95,6 +95,7 @@ static void pack_share(const struct model *m, size_t rank, size_t ranks, const s
       pack_row_group(m, &w, p);
     }
   }
+  vstream_end();
 }
 
 static void model_pack(const struct model *m, size_t rank, size_t ranks) { pack_share(m, rank, ranks, 0); }

@@ -1,12 +1,20 @@
 /* panels.c: matrices -> the panels of NR columns that products read, as float32 or as pairs of bfloat16 numbers. */
 
+/* What a panel goes to: a cache, or, once a step with all the weights, memory. */
+enum target { TO_CACHE, TO_MEMORY };
+INLINE void put(float *p, vf x, const enum target target) {
+  if (target == TO_MEMORY) vstream(p, x);
+  else vstore(p, x);
+}
+
 /* pack_rows: panels of the matrix X (K, N) with row stride ldx: out[p][k][j] = X[k][p * NR + j], 0 beyond N. */
-static void pack_rows(float *restrict out, const float *restrict X, size_t K, size_t N, size_t ldx) {
+INLINE void pack_rows(float *restrict out, const float *restrict X, size_t K, size_t N, size_t ldx,
+                      const enum target target) {
   size_t j = 0;
   for (; j + NR <= N; j += NR) {
     const float *from = X + j;
     for (size_t k = 0; k < K; k++, out += NR, from += ldx) {
-      UNROLL for (int v = 0; v < NV; v++) vstore(out + v * VW, vload(from + v * VW));
+      UNROLL for (int v = 0; v < NV; v++) put(out + v * VW, vload(from + v * VW), target);
     }
   }
   if (j == N) return;
@@ -16,8 +24,38 @@ static void pack_rows(float *restrict out, const float *restrict X, size_t K, si
   }
 }
 
-/* An 8 x 8 block, transposed: out[k][j] = in[j][k]. */
-INLINE void transpose8(float *restrict out, size_t ldout, const float *restrict in, size_t ldin) {
+/* A square block, transposed: out[k][j] = in[j][k]. With 512 bits it reads and writes whole cache lines: rows of a weight matrix
+ * often lie a power of two apart, where a line would be gone before its second half is wanted. */
+#if defined(__AVX512F__) && VW == 16
+#define BLOCK 16
+INLINE void transpose_block(float *restrict out, const float *restrict in, size_t ldin, const enum target target) {
+  __m512 r[16], t[16];
+  UNROLL for (int i = 0; i < 16; i++) r[i] = _mm512_loadu_ps(in + (size_t)i * ldin);
+  UNROLL for (int i = 0; i < 16; i += 2) {
+    t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+    t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+  }
+  /* r[4 * g + c], lane L: rows 4 * g ... 4 * g + 3 of column 4 * L + c. */
+  UNROLL for (int i = 0; i < 16; i += 4) {
+    r[i] = _mm512_shuffle_ps(t[i], t[i + 2], 0x44);
+    r[i + 1] = _mm512_shuffle_ps(t[i], t[i + 2], 0xee);
+    r[i + 2] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+    r[i + 3] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+  }
+  UNROLL for (size_t c = 0; c < 4; c++) {
+    const __m512 top_even = _mm512_shuffle_f32x4(r[c], r[4 + c], 0x88), top_odd = _mm512_shuffle_f32x4(r[c], r[4 + c], 0xdd);
+    const __m512 end_even = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0x88);
+    const __m512 end_odd = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0xdd);
+    put(out + c * NR, (vf)_mm512_shuffle_f32x4(top_even, end_even, 0x88), target);
+    put(out + (4 + c) * NR, (vf)_mm512_shuffle_f32x4(top_odd, end_odd, 0x88), target);
+    put(out + (8 + c) * NR, (vf)_mm512_shuffle_f32x4(top_even, end_even, 0xdd), target);
+    put(out + (12 + c) * NR, (vf)_mm512_shuffle_f32x4(top_odd, end_odd, 0xdd), target);
+  }
+}
+#else
+#define BLOCK 8
+INLINE void transpose_block(float *restrict out, const float *restrict in, size_t ldin, const enum target target) {
+  (void)target;
 #if defined(__AVX2__)
   __m256 r[8], t[8];
   UNROLL for (int i = 0; i < 8; i++) r[i] = _mm256_loadu_ps(in + (size_t)i * ldin);
@@ -32,69 +70,75 @@ INLINE void transpose8(float *restrict out, size_t ldout, const float *restrict 
     r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
   }
   UNROLL for (int i = 0; i < 4; i++) {
-    _mm256_storeu_ps(out + (size_t)i * ldout, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
-    _mm256_storeu_ps(out + (size_t)(i + 4) * ldout, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
+    _mm256_storeu_ps(out + (size_t)i * NR, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
+    _mm256_storeu_ps(out + (size_t)(i + 4) * NR, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
   }
 #else
   for (size_t k = 0; k < 8; k++)
-    for (size_t j = 0; j < 8; j++) out[k * ldout + j] = in[j * ldin + k];
+    for (size_t j = 0; j < 8; j++) out[k * NR + j] = in[j * ldin + k];
 #endif
 }
+#endif
 
 /* pack_transposed: one panel of the transpose of n <= NR rows of W: out[k][j] = W[j][k], k < K, 0 for j >= n. */
-static void pack_transposed(float *restrict out, const float *restrict W, size_t ldw, size_t n, size_t K) {
-  const size_t whole_j = n - n % 8, whole_k = K - K % 8;
-  if (n < NR) memset(out, 0, K * NR * sizeof(float));
-  for (size_t k = 0; k < whole_k; k += 8)
-    for (size_t j = 0; j < whole_j; j += 8) transpose8(out + k * NR + j, NR, W + j * ldw + k, ldw);
+INLINE void pack_transposed(float *restrict out, const float *restrict W, size_t ldw, size_t n, size_t K,
+                            const enum target target) {
+  const size_t whole_j = n - n % BLOCK, whole_k = K - K % BLOCK;
+  for (size_t k = 0; k < K && n < NR; k++) memset(out + k * NR + n, 0, (NR - n) * sizeof(float));
+  for (size_t k = 0; k < whole_k; k += BLOCK)
+    for (size_t j = 0; j < whole_j; j += BLOCK) transpose_block(out + k * NR + j, W + j * ldw + k, ldw, target);
   for (size_t j = 0; j < n; j++)
     for (size_t k = j < whole_j ? whole_k : 0; k < K; k++) out[k * NR + j] = W[j * ldw + k];
 }
 
 /* pack_panel_transposed: panel p of the transpose of W (N, K), for Y = X . W^T: out[k][j] = W[p * NR + j][k], 0 beyond N. */
-static void pack_panel_transposed(float *restrict out, const float *restrict W, size_t p, size_t N, size_t K) {
+INLINE void pack_panel_transposed(float *restrict out, const float *restrict W, size_t p, size_t N, size_t K,
+                                  const enum target target) {
   const size_t first = p * NR, n = N - first < NR ? N - first : NR;
-  pack_transposed(out, W + first * K, K, n, K);
+  pack_transposed(out, W + first * K, K, n, K, target);
 }
 
 /* pair_rows: one panel of X (K, width), row stride ldx: out[k][j] = X[2k][j] and X[2k + 1][j], 0 beyond K and width. */
-static void pair_rows(uint32_t *restrict out, const float *restrict X, size_t K, size_t width, size_t ldx) {
+INLINE void pair_rows(uint32_t *restrict out, const float *restrict X, size_t K, size_t width, size_t ldx,
+                      const enum target target) {
   for (size_t k = 0; k < K; k += 2, out += NR) {
     const float *even = X + k * ldx, *odd = even + ldx;
     size_t j = 0;
-    for (; j + VW <= width; j += VW) vustore(out + j, vpair(vload(even + j), k + 1 < K ? vload(odd + j) : (vf){0}));
+    for (; j + VW <= width; j += VW)
+      put((float *)out + j, (vf)vpair(vload(even + j), k + 1 < K ? vload(odd + j) : (vf){0}), target);
     for (; j < width; j++) out[j] = bf16_pair(even[j], k + 1 < K ? odd[j] : 0);
     for (; j < NR; j++) out[j] = 0;
   }
 }
 
 /* pack_panel_transposed with rounded numbers. */
-static void pair_panel_transposed(uint32_t *restrict out, const float *restrict W, size_t p, size_t N, size_t K) {
-  enum { BLOCK = 128 }; /* inputs at a time */
+INLINE void pair_panel_transposed(uint32_t *restrict out, const float *restrict W, size_t p, size_t N, size_t K,
+                                  const enum target target) {
+  enum { AT_ONCE = 128 }; /* inputs */
   const size_t first = p * NR, n = N - first < NR ? N - first : NR;
-  uint32_t rows[NR][BLOCK / 2];
-  for (size_t k = 0; k < K; k += BLOCK, out += BLOCK / 2 * NR) {
-    const size_t count = K - k < BLOCK ? K - k : BLOCK;
+  uint32_t rows[NR][AT_ONCE / 2];
+  for (size_t k = 0; k < K; k += AT_ONCE, out += AT_ONCE / 2 * NR) {
+    const size_t count = K - k < AT_ONCE ? K - k : AT_ONCE;
     for (size_t j = 0; j < NR; j++) {
       if (j < n) round_row(rows[j], W + (first + j) * K + k, count);
       else memset(rows[j], 0, sizeof rows[j]);
     }
-    pack_transposed((float *)out, (const float *)rows[0], BLOCK / 2, NR, pairs_of(count));
+    pack_transposed((float *)out, (const float *)rows[0], AT_ONCE / 2, NR, pairs_of(count), target);
   }
 }
 
 /* Every panel of X (K, N), row stride ldx, as the right operand of a product in that precision. */
 static void pack_operand(float *panels, const float *X, size_t K, size_t N, size_t ldx, int bf16) {
-  if (!bf16) pack_rows(panels, X, K, N, ldx);
+  if (!bf16) pack_rows(panels, X, K, N, ldx, TO_CACHE);
   else
     for (size_t j = 0; j < N; j += NR)
-      pair_rows((uint32_t *)panels + j * pairs_of(K), X + j, K, N - j < NR ? N - j : NR, ldx);
+      pair_rows((uint32_t *)panels + j * pairs_of(K), X + j, K, N - j < NR ? N - j : NR, ldx, TO_CACHE);
 }
 
 /* The same of the transpose of W (N, K). */
 static void pack_operand_transposed(float *panels, const float *W, size_t N, size_t K, int bf16) {
   for (size_t p = 0; p * NR < N; p++) {
-    if (bf16) pair_panel_transposed((uint32_t *)panels + p * NR * pairs_of(K), W, p, N, K);
-    else pack_panel_transposed(panels + p * NR * K, W, p, N, K);
+    if (bf16) pair_panel_transposed((uint32_t *)panels + p * NR * pairs_of(K), W, p, N, K, TO_CACHE);
+    else pack_panel_transposed(panels + p * NR * K, W, p, N, K, TO_CACHE);
   }
 }

@@ -48,6 +48,14 @@ typedef uint32_t vu __attribute__((vector_size(VW * 4)));
 
 INLINE vf vload(const float *p) { return *(const vf_unaligned *)p; }
 INLINE void vstore(float *p, vf x) { *(vf_unaligned *)p = x; }
+/* Storing around the caches: for what is read next when it would have left them. On 64 bytes; vstream_end before others read it. */
+#if defined(__AVX512F__) && VW == 16
+INLINE void vstream(float *p, vf x) { _mm512_stream_ps(p, (__m512)x); }
+INLINE void vstream_end(void) { _mm_sfence(); }
+#else
+INLINE void vstream(float *p, vf x) { vstore(p, x); }
+INLINE void vstream_end(void) {}
+#endif
 INLINE vf vset1(float x) { return x - (vf){0}; }
 /* The larger and the smaller of each lane; a NaN in x stays. x86 returns the second operand when one is a NaN. */
 #if defined(__AVX512F__) && VW == 16

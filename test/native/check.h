@@ -59,13 +59,15 @@ SHARED float random_float(void) { return (float)((int32_t)(random_bits() >> 7) -
 #else
 #define GUARD_WORDS 64
 #endif
-#define FRONT 3 /* floats in front: rows don't start on a boundary */
+/* Floats in front: rows don't start on a boundary, but where kernels are promised that the first one does. */
+#define FRONT 3
+#define ALIGNED_FRONT 16
 
 struct grid {
   float *at; /* (rows, columns), row stride ld */
   size_t rows, columns, ld;
   uint32_t *block;
-  size_t words;
+  size_t words, front;
 };
 
 SHARED uint32_t bits_of(float x) {
@@ -79,22 +81,28 @@ SHARED float float_of(uint32_t bits) {
   return x;
 }
 
+/* On 64 bytes. */
 SHARED void *allocate(size_t bytes) {
-  void *p = malloc(bytes > 0 ? bytes : 1);
-  if (p) return p;
+  void *p;
+  if (posix_memalign(&p, 64, bytes > 0 ? bytes : 1) == 0) return p;
   fprintf(stderr, "kernels: out of memory\n");
   exit(2);
 }
 
-/* All canaries. `slack` floats behind the last row may be read, not written. */
-SHARED struct grid grid_new(size_t rows, size_t columns, size_t ld, size_t slack) {
+SHARED struct grid grid_behind(size_t front, size_t rows, size_t columns, size_t ld, size_t slack) {
   const size_t inside = rows > 0 ? (rows - 1) * ld + columns : 0;
-  struct grid g = {.rows = rows, .columns = columns, .ld = ld, .words = FRONT + inside + slack + GUARD_WORDS};
+  struct grid g = {.rows = rows, .columns = columns, .ld = ld, .words = front + inside + slack + GUARD_WORDS, .front = front};
   g.block = allocate(g.words * sizeof(uint32_t));
   for (size_t i = 0; i < g.words; i++) g.block[i] = CANARY;
-  g.at = (float *)(void *)g.block + FRONT;
+  g.at = (float *)(void *)g.block + front;
   return g;
 }
+/* All canaries. `slack` floats behind the last row may be read, not written. */
+SHARED struct grid grid_new(size_t rows, size_t columns, size_t ld, size_t slack) {
+  return grid_behind(FRONT, rows, columns, ld, slack);
+}
+/* One row of all canaries, on 64 bytes. */
+SHARED struct grid grid_aligned(size_t columns) { return grid_behind(ALIGNED_FRONT, 1, columns, columns, 0); }
 SHARED void grid_free(struct grid *g) { free(g->block); }
 
 SHARED float *cell(const struct grid *g, size_t i, size_t j) { return g->at + i * g->ld + j; }
@@ -113,13 +121,13 @@ SHARED struct grid grid_random(size_t rows, size_t columns, size_t ld, size_t sl
 SHARED void check_guards(const struct grid *g, const char *name) {
   size_t broken = 0, first = 0;
   for (size_t w = 0; w < g->words; w++) {
-    const size_t at = w - FRONT;
-    const int inside = w >= FRONT && at / g->ld < g->rows && at % g->ld < g->columns;
+    const size_t at = w - g->front;
+    const int inside = w >= g->front && at / g->ld < g->rows && at % g->ld < g->columns;
     if (inside || g->block[w] == CANARY) continue;
     if (broken++ == 0) first = w;
   }
   check(broken == 0, "%s: %zu floats beside the rows were written, the first %td from the start", name, broken,
-        (ptrdiff_t)first - FRONT);
+        (ptrdiff_t)(first - g->front));
 }
 
 /* expected, bound: (rows, columns) without gaps. */

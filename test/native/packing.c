@@ -36,7 +36,7 @@ static void check_rounding(void) {
   begin("pair_rows, rounding");
   const size_t width = NR - 1, K = 40;
   uint32_t *panel = allocate(K / 2 * NR * sizeof(uint32_t));
-  pair_rows(panel, x, K, width, width);
+  pair_rows(panel, x, K, width, width, TO_CACHE);
   wrong = 0;
   for (size_t i = 0; i < K * width; i++) {
     const uint16_t got = (uint16_t)(panel[i / width / 2 * NR + i % width] >> (i / width % 2 * 16));
@@ -51,17 +51,16 @@ static void check_rounding(void) {
 static void check_panels(size_t N, size_t K) {
   struct grid w = grid_random(N, K, K, 0);
   const size_t wide = round_up(K, NR), tall = round_up(N, NR), pairs_k = pairs_of(K), pairs_n = pairs_of(N);
-  struct grid out = grid_new(1, N * wide, N * wide, 0), turned = grid_new(1, tall * K, tall * K, 0);
+  struct grid out = grid_aligned(N * wide), turned = grid_aligned(tall * K);
   struct grid rows = grid_new(1, N * wide, N * wide, 0);
-  struct grid pair = grid_new(1, pairs_n * wide, pairs_n * wide, 0);
-  struct grid pair_turned = grid_new(1, pairs_k * tall, pairs_k * tall, 0);
+  struct grid pair = grid_aligned(pairs_n * wide), pair_turned = grid_aligned(pairs_k * tall);
 #define WORDS(g) ((uint32_t *)(void *)(g).at)
   const struct matrix_view fp32 = {w.at, N, K, turned.at, out.at}, bf16 = {w.at, N, K, pair_turned.at, pair.at};
   for (size_t p = 0; p * NR < N; p++) {
     pack_row_group(&(struct model){.bf16 = 0}, &fp32, p);
     pack_row_group(&(struct model){.bf16 = 1}, &bf16, p);
   }
-  pack_rows(rows.at, w.at, N, K, K);
+  pack_rows(rows.at, w.at, N, K, K, TO_CACHE);
 
   const size_t most = (N > K ? N : K) * round_up(N > K ? N : K, NR);
   uint32_t *expected = allocate(most * sizeof(uint32_t)), *expected_pairs = allocate(most * sizeof(uint32_t));
@@ -106,9 +105,9 @@ static void check_strides(void) {
   const size_t K = 7, N = NR + 5;
   struct grid x = grid_random(K, N, N + 4, 0), out = grid_new(1, 2 * NR * K, 2 * NR * K, 0);
   struct grid pairs = grid_new(1, NR * 4, NR * 4, 0), turned = grid_new(1, NR * 5, NR * 5, 0);
-  pack_rows(out.at, x.at, K, N, x.ld);
-  pair_rows((uint32_t *)(void *)pairs.at, x.at, K, 5, x.ld);
-  pack_transposed(turned.at, x.at, x.ld, K < NR ? K : NR, 5);
+  pack_rows(out.at, x.at, K, N, x.ld, TO_CACHE);
+  pair_rows((uint32_t *)(void *)pairs.at, x.at, K, 5, x.ld, TO_CACHE);
+  pack_transposed(turned.at, x.at, x.ld, K < NR ? K : NR, 5, TO_CACHE);
   int rows_ok = 1, pairs_ok = 1, turned_ok = 1;
   for (size_t k = 0; k < K; k++)
     for (size_t j = 0; j < 2 * NR; j++)
