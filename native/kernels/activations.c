@@ -36,9 +36,9 @@ struct activations {
   size_t ldc, ldkv, ldu, ldv;  /* row strides of (.., C), (.., 2C), (.., 4C), (.., V) */
   float *xf, *nf, *rrmsf, *logits;
   float *dx, *dx_all, *dn, *dnq, *dq, *dkv, *dout, *du, *branch;
-  float *panels, *attention;
+  float *attention;
   float *spare, *spare_embedding; /* gradients of the second micro-batch of a pair */
-  uint32_t *rounded;
+  uint32_t *rounded, *paired; /* of a bfloat16 model: see gemm_bf16 and linear_grads */
   int32_t *positions, *query_positions, *query_starts;
   uint64_t *keys, *query_keys;
 };
@@ -83,11 +83,12 @@ static size_t lay_out(const struct model *m, float *arena, struct capacity room,
   a->dout = carve_rows(arena, &at, room.rows, a->ldc);
   a->du = carve(arena, &at, room.rows * a->ldu);
   a->branch = carve(arena, &at, room.rows * a->ldc);
-  a->panels = carve(arena, &at, m->bf16 ? (room.pairs ? 2 : 1) * DW_ROWS * round_up(4 * C, NR_MAX) : 0);
   a->spare = carve(arena, &at, C);
   a->spare_embedding = carve(arena, &at, room.pairs ? m->V * C : 0);
   a->attention = carve(arena, &at, attention_scratch(m->T, C / m->NH));
-  a->rounded = (uint32_t *)carve(arena, &at, m->bf16 ? rounded_words(room.rows, m->V > 4 * C ? m->V : 4 * C) : 0);
+  const size_t widest = m->V > 4 * C ? m->V : 4 * C;
+  a->rounded = (uint32_t *)carve(arena, &at, m->bf16 ? rounded_words(room.rows, widest) : 0);
+  a->paired = (uint32_t *)carve(arena, &at, m->bf16 ? (room.pairs ? 2 : 1) * paired_words(widest + C) : 0);
   a->positions = (int32_t *)carve(arena, &at, room.rows);
   a->query_positions = (int32_t *)carve(arena, &at, room.scored);
   a->query_starts = (int32_t *)carve(arena, &at, room.sequences + 1);

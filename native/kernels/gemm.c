@@ -1,6 +1,7 @@
 /* gemm.c: every matrix product of the model. C (M, N) = A (M, K) . B (K, N), with an epilogue on the tile while it is in registers.
- * A is read as it lies, along its rows or along its columns; B comes in panels of NR columns (panels.c). Both are float32, or
- * pairs of bfloat16 numbers (bf16.c): the loops are the same, over words, and `bf16`, always a constant, chooses the sums.
+ * A is read along its rows or along its columns; B in panels of NR columns, packed (panels.c) or as it lies. Both are float32,
+ * or pairs along K of bfloat16 numbers (bf16.c): the loops are the same, over words, and `bf16`, always a constant, chooses the
+ * sums.
  * Tiling: Goto & van de Geijn 2008, https://doi.org/10.1145/1356052.1356053 */
 
 enum epilogue {
@@ -13,12 +14,12 @@ enum epilogue {
 };
 
 struct gemm {
-  size_t M, N, K;
-  /* Element (i, k) at A[i * a_row + k * a_col]; one of the two strides is 1. If a_row is, K <= COLUMNS_K, and MR floats, in whole
+  size_t M, N, K; /* K: words */
+  /* Word (i, k) at A[i * a_row + k * a_col]; one of the two strides is 1. If a_row is, K <= COLUMNS_K, and MR floats, in whole
    * vectors, may be read from each multiple of MR along M on: activations end in a pad. */
   const float *A;
   size_t a_row, a_col;
-  const float *B; /* panel p at B + p * b_panel; its element (k, j) at [k * b_row + j]; NR columns may be read of every panel */
+  const float *B; /* panel p at B + p * b_panel; its word (k, j) at [k * b_row + j]; NR columns may be read of every panel */
   size_t b_panel, b_row;
   float *C;
   size_t ldc;
@@ -92,11 +93,6 @@ INLINE void gemm_tile_end(const struct gemm *g, vf (*acc)[NV], size_t i, size_t 
 #undef FINISH
 }
 
-/* Words of an operand along K, from one row of a panel of B to the next, and from one panel to the next. */
-INLINE size_t words_of(const struct gemm *g, const int bf16) { return bf16 ? pairs_of(g->K) : g->K; }
-INLINE size_t b_row_of(const struct gemm *g, const int bf16) { return bf16 ? NR : g->b_row; }
-INLINE size_t panel_of(const struct gemm *g, const int bf16) { return bf16 ? NR * pairs_of(g->K) : g->b_panel; }
-
 /* Adds one step along K to the sums of a tile of m rows: a word of each row of A times a row of a panel. */
 INLINE void gemm_step(vf (*acc)[NV], const float *a, const size_t a_row, const float *b, const int m) {
   vf bv[NV];
@@ -122,32 +118,34 @@ struct ahead {
 };
 
 /* The share of tile number `tile` of `tiles`, which together ask for all of the panel behind panel p. */
-INLINE struct ahead ahead_of(const struct gemm *g, size_t p, size_t tile, size_t tiles, const int bf16) {
-  const size_t words = words_of(g, bf16), share = (words + tiles - 1) / tiles, first = share * tile;
-  if ((p + 1) * NR >= g->N || first >= words) return (struct ahead){0, 0};
-  return (struct ahead){g->B + (p + 1) * panel_of(g, bf16) + first * b_row_of(g, bf16),
-                        share < words - first ? share : words - first};
+INLINE struct ahead ahead_of(const struct gemm *g, size_t p, size_t tile, size_t tiles) {
+  const size_t share = (g->K + tiles - 1) / tiles, first = share * tile;
+  if ((p + 1) * NR >= g->N || first >= g->K) return (struct ahead){0, 0};
+  return (struct ahead){g->B + (p + 1) * g->b_panel + first * g->b_row, share < g->K - first ? share : g->K - first};
 }
+
+/* The lines of NR columns, into L2: L1 is full of the panel. */
+INLINE void prefetch_row(const float *row) {
+  UNROLL for (int v = 0; v < NR; v += 16) __builtin_prefetch(row + v, 0, 2);
+}
+INLINE int reads_residual(enum epilogue e) { return e == EPI_BIAS_RESIDUAL || e == EPI_SCALE; }
 
 /* One tile of m rows (a constant after inlining) and NR columns of panel p, from row i on. a: its word (r, k) at
  * a[r * a_row + k * a_col]. */
 INLINE void gemm_tile(const struct gemm *g, size_t i, size_t p, const int m, const float *a, const size_t a_row,
                       const size_t a_col, struct ahead next, const int bf16) {
-  const float *b = g->B + p * panel_of(g, bf16);
-  const size_t words = words_of(g, bf16), b_row = b_row_of(g, bf16), j = p * NR;
-  /* What the epilogue reads and writes is often not in a cache (gradients are touched once a step): ask for it now. */
+  const float *b = g->B + p * g->b_panel;
+  const size_t K = g->K, b_row = g->b_row, j = p * NR;
+  /* What epilogues read is often not in a cache (gradients are touched once a step): ask for it now. */
   const float *c = g->C + i * g->ldc + j, *res = g->R + i * g->ldr + j;
-  UNROLL for (int r = 0; r < m; r++) __builtin_prefetch(c + (size_t)r * g->ldc, 1);
-  if (g->R)
-    UNROLL for (int r = 0; r < m; r++) __builtin_prefetch(res + (size_t)r * g->ldr, 1);
-  for (size_t k = 0; k < next.count; k++, next.row += b_row) {
-    UNROLL for (int v = 0; v < NR; v += 16) __builtin_prefetch(next.row + v, 0, 2);
-  }
+  if (g->epilogue == EPI_ADD) UNROLL for (int r = 0; r < m; r++) prefetch_row(c + (size_t)r * g->ldc);
+  if (reads_residual(g->epilogue)) UNROLL for (int r = 0; r < m; r++) prefetch_row(res + (size_t)(r + m) * g->ldr);
+  for (size_t k = 0; k < next.count; k++, next.row += b_row) prefetch_row(next.row);
   vf acc[MR][NV];
   UNROLL for (int r = 0; r < m; r++) {
     UNROLL for (int v = 0; v < NV; v++) acc[r][v] = (vf){0};
   }
-  for (size_t k = 0; k < words; k++) {
+  for (size_t k = 0; k < K; k++) {
     if (bf16) gemm_step_bf16(acc, (const uint32_t *)a, a_row, (const uint32_t *)b, m);
     else gemm_step(acc, a, a_row, b, m);
     a += a_col;
@@ -166,12 +164,12 @@ INLINE void gemm_tile(const struct gemm *g, size_t i, size_t p, const int m, con
     case 5: tile(5); break;                                                                                  \
   }
 
-/* A along its rows (words at a, row stride a_row): a panel of B stays in L1 while the rows of A pass by. */
-INLINE void by_rows(const struct gemm *g, const float *a, const size_t a_row, const int bf16) {
+/* A along its rows: the rows pass by a panel of B, which stays in L1 or L2. */
+INLINE void by_rows(const struct gemm *g, const int bf16) {
   const size_t panels = (g->N + NR - 1) / NR, tiles = (g->M + MR - 1) / MR;
   for (size_t p = 0; p < panels; p++) {
     size_t i = 0;
-#define TILE(m) gemm_tile(g, i, p, m, a + i * a_row, a_row, 1, ahead_of(g, p, i / MR, tiles, bf16), bf16)
+#define TILE(m) gemm_tile(g, i, p, m, g->A + i * g->a_row, g->a_row, 1, ahead_of(g, p, i / MR, tiles), bf16)
     for (; i + MR <= g->M; i += MR) TILE(MR);
     GEMM_REST(g->M - i, TILE)
 #undef TILE
@@ -180,13 +178,10 @@ INLINE void by_rows(const struct gemm *g, const float *a, const size_t a_row, co
 
 #define COLUMNS_K 256 /* the largest K of an A that lies along its columns */
 #define STRIPS 21     /* at a time; of two products they fit into L2 */
-
-/* MR rows of an A that lies along its columns, side by side: word k of row r at [k * MR + r], as float32 or as pairs. The rest of
- * a vector that is written behind the last word has room, too. */
-union strip {
-  float numbers[COLUMNS_K * MR + NR_MAX];
-  uint32_t pairs[COLUMNS_K / 2 * MR + NR_MAX];
-};
+/* Columns of A often lie a page apart. Where panels are narrow, so that many of them pass by, MR rows are copied side by side
+ * first: word k of row r at [k * MR + r], and room for the rest of a vector that is written behind the last word. */
+#define COPIES_COLUMNS (NR < 64)
+#define STRIP (COLUMNS_K * MR + NR_MAX)
 
 /* Whole vectors, of which the next word overwrites the rest. */
 static void copy_columns(float *restrict out, const struct gemm *g, size_t i) {
@@ -194,32 +189,25 @@ static void copy_columns(float *restrict out, const struct gemm *g, size_t i) {
   for (size_t k = 0; k < g->K; k++, from += g->a_col, out += MR)
     UNROLL for (int r = 0; r < MR; r += VW) vstore(out + r, vload(from + r));
 }
-static void pair_columns(uint32_t *restrict out, const struct gemm *g, size_t i) {
-  const float *even = g->A + i;
-  for (size_t k = 0; k < g->K; k += 2, even += 2 * g->a_col, out += MR)
-    UNROLL for (int r = 0; r < MR; r += VW)
-      vustore(out + r, vpair(vload(even + r), k + 1 < g->K ? vload(even + g->a_col + r) : (vf){0}));
-}
 
-/* A along its columns, often a page apart: strips of them are copied side by side, and meet panel after panel of B, which stays
- * in L1. A second product of the same M and N follows panel by panel, while what it adds to is at hand. */
+/* A along its columns, in blocks of rows that stay in L2 while panel after panel of B passes by. A second product of the same M
+ * and N follows panel by panel, while what it adds to is at hand. */
 INLINE void by_columns(const struct gemm *first, const struct gemm *second, const int bf16) {
   const struct gemm *products[2] = {first, second};
   const int count = second ? 2 : 1;
   const size_t M = first->M, panels = (first->N + NR - 1) / NR;
-  _Alignas(64) union strip strips[2][STRIPS];
+  _Alignas(64) float strips[2][COPIES_COLUMNS ? STRIPS : 1][COPIES_COLUMNS ? STRIP : 1];
   for (size_t top = 0; top < M; top += STRIPS * MR) {
     const size_t end = M - top < STRIPS * MR ? M : top + STRIPS * MR, tiles = (end - top + MR - 1) / MR;
-    for (int n = 0; n < count; n++)
-      for (size_t t = 0; t < tiles; t++) {
-        if (bf16) pair_columns(strips[n][t].pairs, products[n], top + t * MR);
-        else copy_columns(strips[n][t].numbers, products[n], top + t * MR);
-      }
+    for (int n = 0; COPIES_COLUMNS && n < count; n++)
+      for (size_t t = 0; t < tiles; t++) copy_columns(strips[n][t], products[n], top + t * MR);
     for (size_t p = 0; p < panels; p++)
       for (int n = 0; n < count; n++) {
         const struct gemm *g = products[n];
         size_t i = top, t = 0;
-#define TILE(m) gemm_tile(g, i, p, m, strips[n][t].numbers, 1, MR, ahead_of(g, p, t, tiles, bf16), bf16)
+#define TILE(m)                                                                                              \
+  gemm_tile(g, i, p, m, COPIES_COLUMNS ? strips[n][t] : g->A + i, 1, COPIES_COLUMNS ? MR : g->a_col,         \
+            ahead_of(g, p, t, tiles), bf16)
         for (; i + MR <= end; i += MR, t++) TILE(MR);
         GEMM_REST(end - i, TILE)
 #undef TILE
@@ -227,30 +215,41 @@ INLINE void by_columns(const struct gemm *first, const struct gemm *second, cons
   }
 }
 
-static void gemm_by_rows(const struct gemm *g) { by_rows(g, g->A, g->a_row, 0); }
+/* One function each, so that the loops are compiled once. */
+static void gemm_by_rows(const struct gemm *g) { by_rows(g, 0); }
 static void gemm_by_columns(const struct gemm *first, const struct gemm *second) { by_columns(first, second, 0); }
+static void gemm_pairs_by_rows(const struct gemm *g) { by_rows(g, 1); }
+static void gemm_pairs_by_columns(const struct gemm *first, const struct gemm *second) { by_columns(first, second, 1); }
 
 static void gemm(const struct gemm *g) {
   if (g->a_col == 1) gemm_by_rows(g);
   else gemm_by_columns(g, 0);
 }
 
-/* Words of scratch for the rounded rows of an A (M, K). */
+/* Words of scratch for the pairs of an A (M, K). Rows of the copy, along M or along K, end in a pad. */
 #define PAIR_PAD 16
-static size_t rounded_words(size_t M, size_t K) { return M * (pairs_of(K) + PAIR_PAD); }
+static size_t rounded_words(size_t M, size_t K) { return (M + PAIR_PAD) * (pairs_of(K) + PAIR_PAD); }
 
-static void gemm_bf16_by_rows(const struct gemm *g, uint32_t *rounded) {
-  const size_t row = pairs_of(g->K) + PAIR_PAD;
-  for (size_t i = 0; i < g->M; i++) round_row(rounded + i * row, g->A + i * g->a_row, g->K);
-  by_rows(g, (const float *)rounded, row, 1);
+/* in_pairs: the product over pairs of numbers, with A (float32, K of them) rounded into `rounded`, and B pairs already. */
+static struct gemm in_pairs(const struct gemm *g, uint32_t *rounded) {
+  struct gemm h = *g;
+  h.K = pairs_of(g->K);
+  h.A = (const float *)rounded;
+  if (g->a_col == 1) {
+    h.a_row = h.K + PAIR_PAD;
+    for (size_t i = 0; i < g->M; i++) round_row(rounded + i * h.a_row, g->A + i * g->a_row, g->K);
+  } else {
+    h.a_col = g->M + PAIR_PAD;
+    pair_rows(rounded, h.a_col, g->A, g->a_col, g->K, g->M, g->M, TO_CACHE);
+  }
+  return h;
 }
-static void gemm_bf16_by_columns(const struct gemm *first, const struct gemm *second) { by_columns(first, second, 1); }
 
-/* gemm_bf16: like gemm, but B holds panels of pairs (NR columns, pairs_of(K) words each) and A (float32) is rounded here.
- *   rounded: room for rounded_words(M, K), if A lies along its rows */
+/* gemm_bf16: like gemm, with A rounded here, and B of pairs. rounded: room for rounded_words(M, K). */
 static void gemm_bf16(const struct gemm *g, uint32_t *rounded) {
-  if (g->a_col == 1) gemm_bf16_by_rows(g, rounded);
-  else gemm_bf16_by_columns(g, 0);
+  const struct gemm h = in_pairs(g, rounded);
+  if (h.a_col == 1) gemm_pairs_by_rows(&h);
+  else gemm_pairs_by_columns(&h, 0);
 }
 
 /* gemm_one_row: M = 1, bias or none. Bound by reading B once; two chains of sums a panel hide the latency. */

@@ -8,14 +8,13 @@ INLINE void place(size_t at[MEASURED_OPERANDS], int operand, size_t *total, size
 
 static size_t layout_product(const size_t *size, size_t at[MEASURED_OPERANDS]) {
   const size_t rows = size[0], N = size[1], K = size[2];
-  const size_t forward = round_up(N, NR_MAX) * K, back = round_up(K, NR_MAX) * N, grads = round_up(K, NR_MAX) * rows;
-  size_t total = 0, panels = forward > back ? forward : back;
-  if (grads > panels) panels = grads;
+  const size_t forward = round_up(N, NR_MAX) * K, back = round_up(K, NR_MAX) * N, paired = paired_words(N + K);
+  size_t total = 0, rounded = rounded_words(rows, N > K ? N : K);
   place(at, 0, &total, rows * (K + PAD) + NR_MAX);
   place(at, 1, &total, rows * (N + PAD));
   place(at, 2, &total, N * K);
-  place(at, 3, &total, panels);
-  place(at, 4, &total, rounded_words(rows, N > K ? N : K));
+  place(at, 3, &total, forward > back ? forward : back);
+  place(at, 4, &total, rounded > paired ? rounded : paired);
   return total;
 }
 
@@ -60,33 +59,24 @@ static void product_of(const struct measured_product *p, const struct gemm *g) {
 }
 
 static void run_linear(const struct measured_product *p) {
-  const struct matrix_view w = {p->W, p->N, p->K, p->panels, p->panels};
+  const struct matrix_view w = {p->W, p->N, p->K, p->panels, p->panels, p->bf16};
   if (p->pack) pack_operand_transposed(p->panels, p->W, p->N, p->K, p->bf16);
   const struct gemm g = linear(&w, p->Y, p->N + PAD, p->X, p->K + PAD, p->rows, 0);
   product_of(p, &g);
 }
 
 static void run_linear_back(const struct measured_product *p) {
-  const struct matrix_view w = {p->W, p->N, p->K, p->panels, p->panels};
+  const struct matrix_view w = {p->W, p->N, p->K, p->panels, p->panels, p->bf16};
   if (p->pack) pack_operand(p->panels, p->W, p->N, p->K, p->K, p->bf16);
   const struct gemm g = linear_back(&w, p->X, p->K + PAD, p->Y, p->N + PAD, p->rows);
   product_of(p, &g);
 }
 
-/* In blocks of rows, as linear_grads does it, but with panels of every block kept. */
+/* What it packs, it packs in training, too. */
 static void run_linear_grads(const struct measured_product *p) {
-  const size_t rows = p->rows, N = p->N, K = p->K, ldx = K + PAD, ldy = N + PAD;
-  const size_t blocks = (rows + DW_ROWS - 1) / DW_ROWS;
-  for (size_t b = 0; b < blocks; b++) {
-    const size_t first = rows * b / blocks, count = rows * (b + 1) / blocks - first;
-    const float *X = p->X + first * ldx;
-    float *of_block = p->panels + first * round_up(K, NR_MAX);
-    if (p->pack && p->bf16) pack_operand(of_block, X, count, K, ldx, 1);
-    const struct gemm g = {.M = N, .N = K, .K = count, .A = p->Y + first * ldy, .a_row = 1, .a_col = ldy,
-                           .B = p->bf16 ? of_block : X, .b_panel = NR, .b_row = ldx, .C = p->W, .ldc = K,
-                           .epilogue = b == 0 ? EPI_STORE : EPI_ADD};
-    product_of(p, &g);
-  }
+  const struct model m = {.bf16 = p->bf16};
+  const struct rows rows = {p->rows, p->rows};
+  linear_grads(&m, p->W, 0, p->Y, p->N + PAD, p->X, p->K + PAD, rows, p->N, p->K, p->rounded);
 }
 
 static void run_product(const struct measured *m, float *arena, const size_t *at, int pack) {

@@ -173,11 +173,11 @@ static void model_backward(const struct model *m, float *scratch, const struct b
   const struct rows all = {T, b->first_rows}, scored = {b->scored, b->first_scored};
   const int is_pair = b->first_rows < T;
   linear_grads(m, grads + m->offsets[0], 0, a->logits, a->ldv, a->nf, a->ldc, (struct rows){scored.first, scored.first}, V,
-               C, a->panels);
+               C, a->paired);
   /* The rows of the embedding that the tokens read come at the end, so the two can't be added before. */
   if (is_pair)
     linear_grads(m, a->spare_embedding, 0, a->logits + scored.first * a->ldv, a->ldv, a->nf + scored.first * a->ldc, a->ldc,
-                 (struct rows){b->scored - scored.first, b->scored - scored.first}, V, C, a->panels);
+                 (struct rows){b->scored - scored.first, b->scored - scored.first}, V, C, a->paired);
   struct gemm g = linear_back(&head, a->dn, a->ldc, a->logits, a->ldv, b->scored);
   multiply(m, &g, a->rounded);
   memset(a->dx, 0, b->scored * a->ldc * sizeof(float));
@@ -193,14 +193,14 @@ static void model_backward(const struct model *m, float *scratch, const struct b
 
     /* x_next = xm + fc2(silu(fc1(norm2(xm)))) */
     const float *dy = branch_gradient(a, q, d, site_mlp(l), C);
-    linear_grads(m, GRAD(l, FC2_W), GRAD(l, FC2_B), dy, a->ldc, k->s, a->ldu, of_q, C, 4 * C, a->panels);
+    linear_grads(m, GRAD(l, FC2_W), GRAD(l, FC2_B), dy, a->ldc, k->s, a->ldu, of_q, C, 4 * C, a->paired);
     w = layer_matrix(m, l, M_FC2);
     g = linear_back(&w, a->du, a->ldu, dy, a->ldc, q.rows);
     g.R = k->slope;
     g.ldr = a->ldu;
     g.epilogue = EPI_SCALE;
     multiply(m, &g, a->rounded);
-    linear_grads(m, GRAD(l, FC1_W), GRAD(l, FC1_B), a->du, a->ldu, k->n2, a->ldc, of_q, 4 * C, C, a->panels);
+    linear_grads(m, GRAD(l, FC1_W), GRAD(l, FC1_B), a->du, a->ldu, k->n2, a->ldc, of_q, 4 * C, C, a->paired);
     w = layer_matrix(m, l, M_FC1);
     g = linear_back(&w, a->dn, a->ldc, a->du, a->ldu, q.rows);
     multiply(m, &g, a->rounded);
@@ -208,7 +208,7 @@ static void model_backward(const struct model *m, float *scratch, const struct b
 
     /* xm = x + proj(attention(norm1(x))) */
     dy = branch_gradient(a, q, d, site_proj(l), C);
-    linear_grads(m, GRAD(l, PROJ_W), GRAD(l, PROJ_B), dy, a->ldc, k->o, a->ldc, of_q, C, C, a->panels);
+    linear_grads(m, GRAD(l, PROJ_W), GRAD(l, PROJ_B), dy, a->ldc, k->o, a->ldc, of_q, C, C, a->paired);
     w = layer_matrix(m, l, M_PROJ);
     g = linear_back(&w, a->dout, a->ldc, dy, a->ldc, q.rows);
     multiply(m, &g, a->rounded);
@@ -221,8 +221,8 @@ static void model_backward(const struct model *m, float *scratch, const struct b
       rope_rotate(a->dkv + i * a->ldkv, m->turns + (size_t)a->positions[i] * hs, m->NH, hs, -1);
     for (size_t i = 0; i < q.rows; i++)
       rope_rotate(a->dq + i * a->ldc, m->turns + (size_t)q.positions[i] * hs, m->NH, hs, -1);
-    linear_grads(m, GRAD(l, QKV_W), GRAD(l, QKV_B), a->dq, a->ldc, k->nq, a->ldc, of_q, C, C, a->panels);
-    linear_grads(m, GRAD(l, QKV_W) + C * C, GRAD(l, QKV_B) + C, a->dkv, a->ldkv, k->n1, a->ldc, all, 2 * C, C, a->panels);
+    linear_grads(m, GRAD(l, QKV_W), GRAD(l, QKV_B), a->dq, a->ldc, k->nq, a->ldc, of_q, C, C, a->paired);
+    linear_grads(m, GRAD(l, QKV_W) + C * C, GRAD(l, QKV_B) + C, a->dkv, a->ldkv, k->n1, a->ldc, all, 2 * C, C, a->paired);
     w = layer_matrix(m, l, M_KV);
     g = linear_back(&w, a->dn, a->ldc, a->dkv, a->ldkv, T);
     multiply(m, &g, a->rounded);

@@ -14,6 +14,7 @@ struct matrix_view {
   size_t N, K;
   float *forward;      /* panels of the transpose of W over N */
   float *backward;     /* panels of W over K; null where only inference is wanted */
+  int bf16;            /* panels of pairs */
 };
 
 /* Rows and columns of a layer's matrices, in units of C. */
@@ -50,7 +51,7 @@ static struct matrix_view view_at(const struct model *m, size_t l, struct panel_
   const struct panel_floats layer = layer_panels(m->C, MATRICES_PER_LAYER);
   float *forward = m->packed + l * layer.forward + before.forward;
   float *backward = m->packed + all_forward_floats(m) + l * layer.backward + before.backward;
-  return (struct matrix_view){W, N, K, forward, m->trains ? backward : 0};
+  return (struct matrix_view){W, N, K, forward, m->trains ? backward : 0, m->bf16};
 }
 
 static struct matrix_view layer_matrix(const struct model *m, size_t l, enum matrix which) {
@@ -72,7 +73,7 @@ static void pack_row_group(const struct model *m, const struct matrix_view *w, s
   for (size_t k = 0; w->backward && k < K; k += NR) {
     const float *from = w->W + first * K + k;
     const size_t width = K - k < NR ? K - k : NR;
-    if (m->bf16) pair_rows((uint32_t *)w->backward + k * pairs_of(N) + first / 2 * NR, from, n, width, K, TO_MEMORY);
+    if (m->bf16) pair_rows((uint32_t *)w->backward + k * pairs_of(N) + first / 2 * NR, NR, from, K, n, width, NR, TO_MEMORY);
     else pack_rows(w->backward + k * N + first * NR, from, n, width, K, TO_MEMORY);
   }
 }

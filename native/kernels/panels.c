@@ -98,16 +98,16 @@ INLINE void pack_panel_transposed(float *restrict out, const float *restrict W, 
   pack_transposed(out, W + first * K, K, n, K, target);
 }
 
-/* pair_rows: one panel of X (K, width), row stride ldx: out[k][j] = X[2k][j] and X[2k + 1][j], 0 beyond K and width. */
-INLINE void pair_rows(uint32_t *restrict out, const float *restrict X, size_t K, size_t width, size_t ldx,
-                      const enum target target) {
-  for (size_t k = 0; k < K; k += 2, out += NR) {
+/* pair_rows: out[k][j] = X[2k][j] and X[2k + 1][j], 0 beyond K, and beyond `width` up to `wide`; row strides ldo and ldx. */
+INLINE void pair_rows(uint32_t *restrict out, size_t ldo, const float *restrict X, size_t ldx, size_t K, size_t width,
+                      size_t wide, const enum target target) {
+  for (size_t k = 0; k < K; k += 2, out += ldo) {
     const float *even = X + k * ldx, *odd = even + ldx;
     size_t j = 0;
     for (; j + VW <= width; j += VW)
       put((float *)out + j, (vf)vpair(vload(even + j), k + 1 < K ? vload(odd + j) : (vf){0}), target);
     for (; j < width; j++) out[j] = bf16_pair(even[j], k + 1 < K ? odd[j] : 0);
-    for (; j < NR; j++) out[j] = 0;
+    for (; j < wide; j++) out[j] = 0;
   }
 }
 
@@ -132,7 +132,7 @@ static void pack_operand(float *panels, const float *X, size_t K, size_t N, size
   if (!bf16) pack_rows(panels, X, K, N, ldx, TO_CACHE);
   else
     for (size_t j = 0; j < N; j += NR)
-      pair_rows((uint32_t *)panels + j * pairs_of(K), X + j, K, N - j < NR ? N - j : NR, ldx, TO_CACHE);
+      pair_rows((uint32_t *)panels + j * pairs_of(K), NR, X + j, ldx, K, N - j < NR ? N - j : NR, NR, TO_CACHE);
 }
 
 /* The same of the transpose of W (N, K). */

@@ -128,7 +128,7 @@ static void check_product(const struct product *p, enum epilogue e, int form) {
     }
 
   struct gemm g = {.M = p->M, .N = p->N, .K = p->K, .A = p->a.at, .a_row = p->a.ld, .a_col = 1,
-                   .B = in_place ? p->b.at : panels.at, .b_panel = in_place ? NR : NR * p->K,
+                   .B = in_place ? p->b.at : panels.at, .b_panel = in_place ? NR : NR * (bf16 ? pairs_of(p->K) : p->K),
                    .b_row = in_place ? p->b.ld : NR, .C = c.at, .ldc = c.ld, .epilogue = e};
   if (form & A_COLUMNS) {
     g.A = p->a_columns.at;
@@ -141,7 +141,7 @@ static void check_product(const struct product *p, enum epilogue e, int form) {
     g.ldr = form & R_IS_C ? c.ld : r.ld;
   }
   if (bf16) {
-    const size_t words = form & A_COLUMNS ? 0 : rounded_words(p->M, p->K);
+    const size_t words = rounded_words(p->M, p->K);
     struct grid rounded = grid_new(1, words, words + 1, 0);
     gemm_bf16(&g, (uint32_t *)(void *)rounded.at);
     check_guards(&rounded, "rounded");
@@ -194,7 +194,7 @@ static void check_not_finite(int precision) {
       struct grid rounded = grid_new(1, words, words, 0);
       const struct gemm g = {.M = p.M, .N = p.N, .K = p.K, .A = columns ? p.a_columns.at : p.a.at,
                              .a_row = columns ? 1 : p.a.ld, .a_col = columns ? p.a_columns.ld : 1, .B = panels.at,
-                             .b_panel = NR * p.K, .b_row = NR, .C = c.at, .ldc = c.ld};
+                             .b_panel = NR * (precision ? pairs_of(p.K) : p.K), .b_row = NR, .C = c.at, .ldc = c.ld};
       if (precision) gemm_bf16(&g, (uint32_t *)(void *)rounded.at);
       else gemm(&g);
       int reached = 1, spread = 0;
@@ -248,7 +248,7 @@ static void check_linear_grads(int precision) {
     struct product p = product_new(N, K, rows);
     product_reference(&p, precision);
     struct grid dw = grid_new(N, K, K, 0), db = grid_new(1, N, N, 0);
-    struct grid panels = grid_new(1, 2 * DW_ROWS * round_up(K, NR_MAX), 2 * DW_ROWS * round_up(K, NR_MAX), 0);
+    struct grid paired = grid_new(1, 2 * paired_words(N + K), 2 * paired_words(N + K), 0);
     double *sums = doubles(2 * N), *bound = sums + N;
     for (size_t n = 0; n < N; n++) {
       sums[n] = bound[n] = 0;
@@ -258,14 +258,14 @@ static void check_linear_grads(int precision) {
       }
     }
     for (size_t i = 0; i < N * K; i++) p.sizes[i] *= (double)(rows + 2) * UNIT;
-    linear_grads(&m, dw.at, db.at, p.a_columns.at, p.a_columns.ld, p.b.at, p.b.ld, of, N, K, panels.at);
+    linear_grads(&m, dw.at, db.at, p.a_columns.at, p.a_columns.ld, p.b.at, p.b.ld, of, N, K, (uint32_t *)(void *)paired.at);
     check_output(&dw, "dW", p.sums, p.sizes);
     check_output(&db, "db", sums, bound);
-    check_guards(&panels, "panels");
+    check_guards(&paired, "paired");
     free(sums);
     grid_free(&dw);
     grid_free(&db);
-    grid_free(&panels);
+    grid_free(&paired);
     product_free(&p);
   }
 }

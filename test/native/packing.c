@@ -36,7 +36,7 @@ static void check_rounding(void) {
   begin("pair_rows, rounding");
   const size_t width = NR - 1, K = 40;
   uint32_t *panel = allocate(K / 2 * NR * sizeof(uint32_t));
-  pair_rows(panel, x, K, width, width, TO_CACHE);
+  pair_rows(panel, NR, x, width, K, width, NR, TO_CACHE);
   wrong = 0;
   for (size_t i = 0; i < K * width; i++) {
     const uint16_t got = (uint16_t)(panel[i / width / 2 * NR + i % width] >> (i / width % 2 * 16));
@@ -55,7 +55,7 @@ static void check_panels(size_t N, size_t K) {
   struct grid rows = grid_new(1, N * wide, N * wide, 0);
   struct grid pair = grid_aligned(pairs_n * wide), pair_turned = grid_aligned(pairs_k * tall);
 #define WORDS(g) ((uint32_t *)(void *)(g).at)
-  const struct matrix_view fp32 = {w.at, N, K, turned.at, out.at}, bf16 = {w.at, N, K, pair_turned.at, pair.at};
+  const struct matrix_view fp32 = {w.at, N, K, turned.at, out.at, 0}, bf16 = {w.at, N, K, pair_turned.at, pair.at, 1};
   for (size_t p = 0; p * NR < N; p++) {
     pack_row_group(&(struct model){.bf16 = 0}, &fp32, p);
     pack_row_group(&(struct model){.bf16 = 1}, &bf16, p);
@@ -106,7 +106,7 @@ static void check_strides(void) {
   struct grid x = grid_random(K, N, N + 4, 0), out = grid_new(1, 2 * NR * K, 2 * NR * K, 0);
   struct grid pairs = grid_new(1, NR * 4, NR * 4, 0), turned = grid_new(1, NR * 5, NR * 5, 0);
   pack_rows(out.at, x.at, K, N, x.ld, TO_CACHE);
-  pair_rows((uint32_t *)(void *)pairs.at, x.at, K, 5, x.ld, TO_CACHE);
+  pair_rows((uint32_t *)(void *)pairs.at, NR, x.at, x.ld, K, 5, NR, TO_CACHE);
   pack_transposed(turned.at, x.at, x.ld, K < NR ? K : NR, 5, TO_CACHE);
   int rows_ok = 1, pairs_ok = 1, turned_ok = 1;
   for (size_t k = 0; k < K; k++)
