@@ -93,13 +93,13 @@ INLINE void gemm_tile_end(const struct gemm *g, vf (*acc)[NV], size_t i, size_t 
 #undef FINISH
 }
 
-/* Adds one step along K to the sums of a tile of m rows: a word of each row of A times a row of a panel. */
-INLINE void gemm_step(vf (*acc)[NV], const float *a, const size_t a_row, const float *b, const int m) {
+/* Adds one step along K to the sums of a tile of m rows: a word of each row of A times nv vectors of a row of a panel. */
+INLINE void gemm_step(vf (*acc)[NV], const float *a, const size_t a_row, const float *b, const int m, const int nv) {
   vf bv[NV];
-  UNROLL for (int v = 0; v < NV; v++) bv[v] = vload(b + v * VW);
+  UNROLL for (int v = 0; v < nv; v++) bv[v] = vload(b + v * VW);
   UNROLL for (int r = 0; r < m; r++) {
     const vf av = vset1(a[(size_t)r * a_row]);
-    UNROLL for (int v = 0; v < NV; v++) acc[r][v] += av * bv[v];
+    UNROLL for (int v = 0; v < nv; v++) acc[r][v] += av * bv[v];
   }
 }
 INLINE void gemm_step_bf16(vf (*acc)[NV], const uint32_t *a, const size_t a_row, const uint32_t *b, const int m) {
@@ -147,7 +147,7 @@ INLINE void gemm_tile(const struct gemm *g, size_t i, size_t p, const int m, con
   }
   for (size_t k = 0; k < K; k++) {
     if (bf16) gemm_step_bf16(acc, (const uint32_t *)a, a_row, (const uint32_t *)b, m);
-    else gemm_step(acc, a, a_row, b, m);
+    else gemm_step(acc, a, a_row, b, m, NV);
     a += a_col;
     b += b_row;
   }

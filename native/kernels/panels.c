@@ -24,13 +24,15 @@ INLINE void pack_rows(float *restrict out, const float *restrict X, size_t K, si
   }
 }
 
-/* A square block, transposed: out[k][j] = in[j][k]. With 512 bits it reads and writes whole cache lines: rows of a weight matrix
- * often lie a power of two apart, where a line would be gone before its second half is wanted. */
+/* A square block of `count` rows, transposed: out[k][j] = in[j][k], 0 for j >= count. With 512 bits it reads and writes whole
+ * cache lines: rows of a weight matrix often lie a power of two apart, where a line would be gone before its second half is
+ * wanted. */
 #if defined(__AVX512F__) && VW == 16
 #define BLOCK 16
-INLINE void transpose_block(float *restrict out, const float *restrict in, size_t ldin, const enum target target) {
+INLINE void transpose_block(float *restrict out, const float *restrict in, size_t ldin, size_t count,
+                            const enum target target) {
   __m512 r[16], t[16];
-  UNROLL for (int i = 0; i < 16; i++) r[i] = _mm512_loadu_ps(in + (size_t)i * ldin);
+  UNROLL for (size_t i = 0; i < 16; i++) r[i] = i < count ? _mm512_loadu_ps(in + i * ldin) : _mm512_setzero_ps();
   UNROLL for (int i = 0; i < 16; i += 2) {
     t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
     t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
@@ -54,11 +56,12 @@ INLINE void transpose_block(float *restrict out, const float *restrict in, size_
 }
 #else
 #define BLOCK 8
-INLINE void transpose_block(float *restrict out, const float *restrict in, size_t ldin, const enum target target) {
+INLINE void transpose_block(float *restrict out, const float *restrict in, size_t ldin, size_t count,
+                            const enum target target) {
   (void)target;
 #if defined(__AVX2__)
   __m256 r[8], t[8];
-  UNROLL for (int i = 0; i < 8; i++) r[i] = _mm256_loadu_ps(in + (size_t)i * ldin);
+  UNROLL for (size_t i = 0; i < 8; i++) r[i] = i < count ? _mm256_loadu_ps(in + i * ldin) : _mm256_setzero_ps();
   UNROLL for (int i = 0; i < 8; i += 2) {
     t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
     t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
@@ -75,7 +78,7 @@ INLINE void transpose_block(float *restrict out, const float *restrict in, size_
   }
 #else
   for (size_t k = 0; k < 8; k++)
-    for (size_t j = 0; j < 8; j++) out[k * NR + j] = in[j * ldin + k];
+    for (size_t j = 0; j < 8; j++) out[k * NR + j] = j < count ? in[j * ldin + k] : 0;
 #endif
 }
 #endif
@@ -83,12 +86,16 @@ INLINE void transpose_block(float *restrict out, const float *restrict in, size_
 /* pack_transposed: one panel of the transpose of n <= NR rows of W: out[k][j] = W[j][k], k < K, 0 for j >= n. */
 INLINE void pack_transposed(float *restrict out, const float *restrict W, size_t ldw, size_t n, size_t K,
                             const enum target target) {
-  const size_t whole_j = n - n % BLOCK, whole_k = K - K % BLOCK;
-  for (size_t k = 0; k < K && n < NR; k++) memset(out + k * NR + n, 0, (NR - n) * sizeof(float));
-  for (size_t k = 0; k < whole_k; k += BLOCK)
-    for (size_t j = 0; j < whole_j; j += BLOCK) transpose_block(out + k * NR + j, W + j * ldw + k, ldw, target);
-  for (size_t j = 0; j < n; j++)
-    for (size_t k = j < whole_j ? whole_k : 0; k < K; k++) out[k * NR + j] = W[j * ldw + k];
+  const size_t whole = K - K % BLOCK;
+  for (size_t k = 0; k < whole; k += BLOCK)
+    for (size_t j = 0; j < NR; j += BLOCK) {
+      float *to = out + k * NR + j;
+      const float *from = W + (j < n ? j : 0) * ldw + k;
+      if (j + BLOCK <= n) transpose_block(to, from, ldw, BLOCK, target);
+      else transpose_block(to, from, ldw, j < n ? n - j : 0, target);
+    }
+  for (size_t k = whole; k < K; k++)
+    for (size_t j = 0; j < NR; j++) out[k * NR + j] = j < n ? W[j * ldw + k] : 0;
 }
 
 /* pack_panel_transposed: panel p of the transpose of W (N, K), for Y = X . W^T: out[k][j] = W[p * NR + j][k], 0 beyond N. */

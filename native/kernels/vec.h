@@ -70,7 +70,15 @@ INLINE vf vmax(vf limit, vf x) { return vselect(limit > x, limit, x); }
 INLINE vf vmin(vf limit, vf x) { return vselect(limit < x, limit, x); }
 #endif
 
-/* Sum and maximum over the lanes, always in the same order. */
+/* Sum and maximum over the lanes: the upper half onto the lower one, again and again, in every instruction set. */
+#if defined(__AVX512F__) && VW == 16
+INLINE float vsum(vf x) {
+  const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256((__m512)x), _mm512_extractf32x8_ps((__m512)x, 1));
+  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+#else
 INLINE float vsum(vf x) {
   float lane[VW];
   memcpy(lane, &x, sizeof lane);
@@ -78,6 +86,7 @@ INLINE float vsum(vf x) {
     for (size_t i = 0; i < width; i++) lane[i] += lane[i + width];
   return lane[0];
 }
+#endif
 INLINE float vmaximum(vf x) {
   float lane[VW], best;
   memcpy(lane, &x, sizeof lane);

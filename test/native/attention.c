@@ -170,7 +170,7 @@ static void check_attention(void) {
     every[i] = i;
     some[i] = 5 + 2 * i + (i > 30); /* as the scored rows of the last layer */
   }
-  const size_t lengths[] = {1, 2, VW - 1, VW, VW + 1, ATTENTION_BLOCK - 1, ATTENTION_BLOCK, ATTENTION_BLOCK + 1, 110};
+  const size_t lengths[] = {1, 2, VW - 1, VW, VW + 1, ATTENTION_BLOCK - 1, ATTENTION_BLOCK, ATTENTION_BLOCK + 1, ATTENTION_ROWS, ATTENTION_ROWS + 1, 110};
   const size_t head_sizes[] = {2, 6, VW, VW + 2, 32, 64};
   for (size_t n = 0; n < LENGTH(lengths); n++)
     for (size_t s = 0; s < LENGTH(head_sizes); s++) check_head(every, lengths[n], lengths[n], head_sizes[s]);
