@@ -8,13 +8,20 @@ export enum Word {
   Generation,
   /** Not 0: a worker failed, the others leave their barriers. */
   Aborted,
-  /** The next micro-batch that nobody has taken. */
+  /** The next micro-batch that nobody has taken, */
   NextTask,
+  /** share of the parameters to sum the gradients of, */
+  NextReduction,
+  /** and to change. */
+  NextUpdate,
   /** Not 0: in this task a worker has begun to change weights and moments. */
   UpdateBegun,
   /** From here on two words a worker: what it does (an index of ACTIVITIES), and how often it began something. */
   FirstWorker,
 }
+
+const COUNTERS = [Word.NextTask, Word.NextReduction, Word.NextUpdate] as const;
+export type Counter = (typeof COUNTERS)[number];
 
 const WORDS_PER_WORKER = 2;
 
@@ -54,7 +61,7 @@ export class Control {
   reset(): void {
     Atomics.store(this.words, Word.Arrived, 0);
     Atomics.store(this.words, Word.Aborted, 0);
-    Atomics.store(this.words, Word.NextTask, 0);
+    for (const counter of COUNTERS) Atomics.store(this.words, counter, 0);
     Atomics.store(this.words, Word.UpdateBegun, 0);
   }
 
@@ -63,9 +70,9 @@ export class Control {
     this.words.fill(0, Word.FirstWorker);
   }
 
-  /** Hands out 0, 1, 2, ... each once, to whoever asks first. */
-  takeTask(): number {
-    return Atomics.add(this.words, Word.NextTask, 1);
+  /** Hands out 0, 1, 2, ... of that counter, each once, to whoever asks first. */
+  take(counter: Counter): number {
+    return Atomics.add(this.words, counter, 1);
   }
 
   setActivity(rank: number, activity: Activity): void {

@@ -14,7 +14,7 @@ import { createBoard } from './board.js';
 import { type Activity, Control, createControl } from './control.js';
 import { batchCapacity, largerCapacity, pairCapacity, planCapacity } from './pack.js';
 import { Pairing } from './pairing.js';
-import { planEvaluation, planStep, type StepPlan } from './plan.js';
+import { planEvaluation, planStep, type StepPlan, sampleFlops } from './plan.js';
 import { createPool, type TeamTask, WorkerFailure, type WorkerPool } from './pool.js';
 import type { WorkerReport, WorkerSetup } from './tasks.js';
 
@@ -69,6 +69,8 @@ export class Coordinator {
   private readonly control: Control;
   private readonly setup: WorkerSetup;
   private readonly trainBoard;
+  /** FLOPs of each training sample. */
+  private readonly workOf: Float64Array;
   private readonly evaluationPlan: StepPlan;
   private pool: WorkerPool;
   private readonly pairing: Pairing;
@@ -89,6 +91,7 @@ export class Coordinator {
       },
       loadAddon(),
     );
+    this.workOf = Float64Array.from({ length: train.count }, (_, sample) => sampleFlops(train, sample, shape));
     this.trainBoard = createBoard({ microBatches, samples: batchSize });
     const evaluationBoard = createBoard({ microBatches: chunks, samples: this.evaluationPlan.samples.length });
     evaluationBoard.write(this.evaluationPlan);
@@ -136,6 +139,7 @@ export class Coordinator {
     const plan = planStep(samples, train, {
       microBatches,
       mergeDuplicates: mergeDuplicates && settings.dropout === 0,
+      workOf: (sample) => this.workOf[sample],
     });
     this.trainBoard.write(plan);
     const paired = this.pairing.decide(plan, this.workers);

@@ -1,6 +1,8 @@
 // Which sample goes into which micro-batch: a pure function of the batch, so it is the same for any number of workers.
 
 import type { CorpusViews } from '../data/corpus.js';
+import { trainingFlops } from '../model/flops.js';
+import type { ModelShape } from '../model/shape.js';
 
 /** One batch of samples, split. All numbers, so that it can lie in shared memory. */
 export interface StepPlan {
@@ -25,11 +27,14 @@ export interface PlanOptions {
   readonly microBatches: number;
   /** Compute identical samples once, weighted: exact, since the gradient is a mean over the scored tokens of the batch. */
   readonly mergeDuplicates: boolean;
+  /** Work of a sample, in any unit: orders the micro-batches for workers that take them in pairs. */
+  readonly workOf?: (sample: number) => number;
 }
 
 /**
  * Splits a batch. Longest sample first, each to the micro-batch that has the fewest tokens so far (Graham 1969), ties to the
- * lower index: micro-batches of about equal work. A micro-batch that would be empty is left out.
+ * lower index: micro-batches of about equal size. A micro-batch that would be empty is left out. With `workOf` the one with the
+ * most work then comes first, the one with the least second, and so on inwards: 0 and 1, 2 and 3 ... are about equal again.
  */
 export function planStep(batch: ArrayLike<number>, corpus: CorpusViews, options: PlanOptions): StepPlan {
   const entries = options.mergeDuplicates ? mergeCopies(batch, corpus) : listAll(batch);
@@ -44,9 +49,10 @@ export function planStep(batch: ArrayLike<number>, corpus: CorpusViews, options:
     loads[lightest] += length(entry.sample);
   }
   for (const group of groups) group.sort((a, b) => a.key - b.key);
-  const flat = groups.flat();
-  const starts = new Int32Array(groups.length + 1);
-  groups.forEach((group, g) => {
+  const ordered = options.workOf ? outsideIn(groups, options.workOf) : groups;
+  const flat = ordered.flat();
+  const starts = new Int32Array(ordered.length + 1);
+  ordered.forEach((group, g) => {
     starts[g + 1] = starts[g] + group.length;
   });
   return {
@@ -59,6 +65,13 @@ export function planStep(batch: ArrayLike<number>, corpus: CorpusViews, options:
     computedTokens: flat.reduce((n, e) => n + length(e.sample), 0),
     longestMicroBatch: Math.max(...loads),
   };
+}
+
+/** Most work, least work, second most, second least ...; of equals the lower index first. */
+function outsideIn(groups: readonly Entry[][], workOf: (sample: number) => number): Entry[][] {
+  const weighed = groups.map((group) => ({ group, work: group.reduce((sum, { sample }) => sum + workOf(sample), 0) }));
+  weighed.sort((a, b) => b.work - a.work);
+  return weighed.map((_, i) => weighed[i % 2 === 0 ? i / 2 : groups.length - (i + 1) / 2].group);
 }
 
 interface Entry {
@@ -80,6 +93,12 @@ function mergeCopies(batch: ArrayLike<number>, corpus: CorpusViews): Entry[] {
     else bySample.set(first, { sample: first, key, copies: 1 });
   }
   return [...bySample.values()];
+}
+
+/** Useful FLOPs of training on a sample. */
+export function sampleFlops(corpus: CorpusViews, sample: number, shape: ModelShape): number {
+  const tokens = corpus.starts[sample + 1] - corpus.starts[sample];
+  return trainingFlops(shape, { tokens, scored: tokens - corpus.firstScoredRow[sample] });
 }
 
 /** The evaluation's split: every distinct sample of the corpus once, weighted, in chunks of about `chunkTokens` tokens. */

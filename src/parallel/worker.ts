@@ -9,7 +9,7 @@ import { createOptimizerKernels, type OptimizerKernels } from '../optim/kernels.
 import { clipFactor, gradientNorm, NORM_BLOCK } from '../optim/reduce.js';
 import { type Arena, attachArena } from './arena.js';
 import { attachBoard, type Board } from './board.js';
-import { Control } from './control.js';
+import { Control, type Counter, Word } from './control.js';
 import { createPacker } from './pack.js';
 import type { EvaluateTask, RefreshTask, StepTask, WorkerReport, WorkerSetup, WorkerTask } from './tasks.js';
 
@@ -28,7 +28,12 @@ export interface WorkerState {
   readonly train: Source;
   readonly evaluation: Source;
   readonly adamw: Float32Array;
+  /** Of reduction and update. */
+  readonly sharesPerWorker: number;
 }
+
+/** A share takes tens of microseconds: workers that memory serves unevenly end together all the same. */
+const SHARES_PER_WORKER = 8;
 
 /** Milliseconds by phase, added up during one task. */
 interface Clock {
@@ -59,6 +64,7 @@ export async function createWorker(setup: WorkerSetup): Promise<(task: WorkerTas
     train: { corpus: attachCorpus(setup.train.corpus), board: attachBoard(setup.train.board) },
     evaluation: { corpus: attachCorpus(setup.evaluation.corpus), board: attachBoard(setup.evaluation.board) },
     adamw: new Float32Array(ADAMW_STEP_LENGTH),
+    sharesPerWorker: SHARES_PER_WORKER,
   };
   return createTaskRunner(state);
 }
@@ -105,11 +111,13 @@ function step(state: WorkerState, task: StepTask, clock: Clock): number {
   const slots = computeGradients(state, task, clock);
   wait(state, task, clock);
 
-  // Sum this worker's share of the parameters over the micro-batches.
-  const { begin, end } = shard(arena.weights.length, rank, ranks);
+  // Sum the gradients over the micro-batches.
   let started = performance.now();
   control.setActivity(rank, 'reduce');
-  optimizer.reduce(arena.grads, slots.count, slots.stride, begin, end, arena.squares);
+  forShares(state, Word.NextReduction, ranks, (share, shares) => {
+    const { begin, end } = shard(arena.weights.length, share, shares);
+    optimizer.reduce(arena.grads, slots.count, slots.stride, begin, end, arena.squares);
+  });
   clock.reduceMs += performance.now() - started;
   wait(state, task, clock);
 
@@ -121,13 +129,16 @@ function step(state: WorkerState, task: StepTask, clock: Clock): number {
   control.beginUpdate();
   control.setActivity(rank, 'update');
   adamwStep(task.adamw, task.step, clipFactor(gradNorm, task.gradClip), state.adamw);
-  if (engine.update) {
-    engine.update(rank, ranks, arena.grads, arena.m, arena.v, state.adamw);
-    clock.updateMs += performance.now() - started;
-    return gradNorm;
-  }
-  optimizer.adamw(arena.weights, arena.grads, arena.m, arena.v, begin, end, state.adamw);
+  forShares(state, Word.NextUpdate, ranks, (share, shares) => {
+    if (engine.update) {
+      engine.update(share, shares, arena.grads, arena.m, arena.v, state.adamw);
+      return;
+    }
+    const { begin, end } = shard(arena.weights.length, share, shares);
+    optimizer.adamw(arena.weights, arena.grads, arena.m, arena.v, begin, end, state.adamw);
+  });
   clock.updateMs += performance.now() - started;
+  if (engine.update) return gradNorm;
   wait(state, task, clock);
 
   started = performance.now();
@@ -146,7 +157,8 @@ function computeGradients(state: WorkerState, task: StepTask, clock: Clock): { c
   const plan = train.board.read();
   const dropout = { rate: task.dropout, seed: task.seed, step: task.step };
   const atOnce = task.paired ? 2 : 1;
-  for (let k = control.takeTask() * atOnce; k < plan.microBatches; k = control.takeTask() * atOnce) {
+  const next = () => control.take(Word.NextTask) * atOnce;
+  for (let k = next(); k < plan.microBatches; k = next()) {
     const started = performance.now();
     const count = Math.min(atOnce, plan.microBatches - k);
     control.setActivity(task.rank, 'forward');
@@ -173,7 +185,8 @@ function evaluate(state: WorkerState, task: EvaluateTask, clock: Clock): number 
   const plan = evaluation.board.read();
   const started = performance.now();
   control.setActivity(task.rank, 'evaluate');
-  for (let k = control.takeTask(); k < plan.microBatches; k = control.takeTask()) {
+  const next = () => control.take(Word.NextTask);
+  for (let k = next(); k < plan.microBatches; k = next()) {
     control.beat(task.rank);
     const batch = state.pack(evaluation.corpus, plan, k, 1, 1);
     arena.losses[k] = engine.loss(batch);
@@ -195,9 +208,20 @@ function wait(state: WorkerState, task: StepTask, clock: Clock): void {
   clock.waitMs += performance.now() - started;
 }
 
-/** This rank's share of the parameters: whole blocks of the gradient norm. */
-function shard(length: number, rank: number, ranks: number): { begin: number; end: number } {
+/** Takes shares of the parameters until none is left. The numbers are the same whoever takes which. */
+function forShares(
+  { control, sharesPerWorker }: WorkerState,
+  counter: Counter,
+  ranks: number,
+  work: (share: number, shares: number) => void,
+): void {
+  const shares = ranks === 1 ? 1 : sharesPerWorker * ranks;
+  for (let share = control.take(counter); share < shares; share = control.take(counter)) work(share, shares);
+}
+
+/** A share of the parameters: whole blocks of the gradient norm. */
+function shard(length: number, share: number, shares: number): { begin: number; end: number } {
   const blocks = Math.ceil(length / NORM_BLOCK);
-  const block = (r: number) => Math.floor((blocks * r) / ranks);
-  return { begin: block(rank) * NORM_BLOCK, end: Math.min(length, block(rank + 1) * NORM_BLOCK) };
+  const block = (s: number) => Math.floor((blocks * s) / shares);
+  return { begin: block(share) * NORM_BLOCK, end: Math.min(length, block(share + 1) * NORM_BLOCK) };
 }

@@ -3,10 +3,9 @@
 import type { CorpusViews } from '../data/corpus.js';
 import { describeEngine } from '../engine/select.js';
 import { physicalCores } from '../machine/cores.js';
-import { trainingFlops } from '../model/flops.js';
 import type { ModelShape } from '../model/shape.js';
 import type { StepResult } from '../parallel/coordinator.js';
-import type { StepPlan } from '../parallel/plan.js';
+import { type StepPlan, sampleFlops } from '../parallel/plan.js';
 import type { WorkerReport } from '../parallel/tasks.js';
 import type { EndEvent, StartEvent, StepEvent, StepPhases } from './events.js';
 import type { TrainInputs } from './inputs.js';
@@ -83,10 +82,7 @@ export function stepEvent(
 
 /** Useful FLOPs of what a step computes: copies of a sample that were merged count once. */
 export function planFlops(plan: StepPlan, train: CorpusViews, shape: ModelShape): number {
-  return plan.samples.reduce((sum, sample) => {
-    const tokens = train.starts[sample + 1] - train.starts[sample];
-    return sum + trainingFlops(shape, { tokens, scored: tokens - train.firstScoredRow[sample] });
-  }, 0);
+  return plan.samples.reduce((sum, sample) => sum + sampleFlops(train, sample, shape), 0);
 }
 
 /** Milliseconds, averaged over the workers. */

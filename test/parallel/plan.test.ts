@@ -42,6 +42,23 @@ test('plan: copies are computed once and counted', () => {
   assert.deepEqual([plan.tokens, plan.computedTokens, plan.scoredTokens], [22, 10, 14]);
 });
 
+test('plan: the micro-batch with the most work comes first, that with the least beside it', () => {
+  const lengths = [9, 8, 7, 6];
+  const work = [10, 40, 20, 30];
+  const plan = planStep([0, 1, 2, 3], corpusOf(lengths), {
+    microBatches: 4,
+    mergeDuplicates: false,
+    workOf: (sample) => work[sample],
+  });
+  assert.deepEqual(groupsOf(plan), [[1], [0], [3], [2]]);
+  const three = planStep([0, 1, 2], corpusOf(lengths), {
+    microBatches: 3,
+    mergeDuplicates: false,
+    workOf: (sample) => work[sample],
+  });
+  assert.deepEqual(groupsOf(three), [[1], [0], [2]]);
+});
+
 test('plan: micro-batches that would be empty are left out', () => {
   const plan = planStep([0, 0, 0], corpusOf([5]), { microBatches: 4, mergeDuplicates: true });
   assert.deepEqual(groupsOf(plan), [[0]]);

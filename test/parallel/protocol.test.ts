@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Control, Word } from '../../src/parallel/control.js';
+import { Control, type Counter, Word } from '../../src/parallel/control.js';
 import { explore, ProtocolError, touch } from '../helpers/interleavings.js';
 import { exploreStep, exploreTasks } from './protocol.js';
 
@@ -81,12 +81,12 @@ class NoBarrier extends Control {
   override barrier(): void {}
 }
 
-class TasksTwice extends Control {
-  override takeTask(): number {
+class GivesTwice extends Control {
+  override take(counter: Counter): number {
     const words = wordsOf(this);
-    const task = Atomics.load(words, Word.NextTask);
-    Atomics.store(words, Word.NextTask, task + 1);
-    return task;
+    const number = Atomics.load(words, counter);
+    Atomics.store(words, counter, number + 1);
+    return number;
   }
 }
 
@@ -99,7 +99,7 @@ const BROKEN: [what: string, broken: typeof Control, problem: RegExp][] = [
   ['nobody is woken', WithoutWaking, /^thread [\d and]+ would sleep for ever/],
   ['the generation is read after the arrival', ReadsGenerationLate, /^thread [\d and]+ would sleep for ever/],
   ['there is no barrier', NoBarrier, /race for/],
-  ['taking a task is not one step', TasksTwice, /race for (losses|grads)|handed out once/],
+  ['taking a number is not one step', GivesTwice, /race for (losses|grads)|handed out once/],
   ['a change is not announced', HidesUpdate, /^weights are being changed, and no word says so/],
 ];
 

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { NORM_BLOCK } from '../../src/optim/reduce.js';
 import type { Arena } from '../../src/parallel/arena.js';
-import { AbortedError, Control, createControl, Word } from '../../src/parallel/control.js';
+import { AbortedError, Control, type Counter, createControl, Word } from '../../src/parallel/control.js';
 import type { StepTask } from '../../src/parallel/tasks.js';
 import { createTaskRunner, type WorkerState } from '../../src/parallel/worker.js';
 import { at, type Explored, explore, type Snapshot, touch } from '../helpers/interleavings.js';
@@ -91,9 +91,16 @@ function checkEnd({ memory, threads }: Snapshot, { workers, microBatches, troubl
   for (const { end } of team) assert.equal(end, 'returned');
   assert.equal(memory[Word.Arrived], 0, 'the next barrier does not start from 0');
   assert.equal(memory[Word.Aborted], 0);
-  assert.equal(memory[Word.NextTask], microBatches + workers, 'not every number was handed out once');
+  const handedOut = [memory[Word.NextTask], memory[Word.NextReduction], memory[Word.NextUpdate]];
+  const expected = [microBatches, sharesOf(workers), sharesOf(workers)].map((count) => count + workers);
+  assert.deepEqual(handedOut, expected, 'not every number was handed out once');
   for (let k = 0; k < microBatches; k++) {
     assert.equal(team.filter(({ written }) => written.has(`losses ${k}`)).length, 1, `micro-batch ${k} computed once`);
+  }
+  for (let share = 0; share < sharesOf(workers); share++) {
+    for (const name of [`squares ${share}`, `weights ${share}`, `moments ${share}`]) {
+      assert.equal(team.filter(({ written }) => written.has(name)).length, 1, `${name} written by one`);
+    }
   }
 }
 
@@ -116,15 +123,18 @@ function stepOf(control: Control, rank: number, scenario: Scenario): () => void 
   };
 }
 
-/** Shards and micro-batches as names: `grads 1 of 0` is shard 0 of the gradient in slot 1. */
+const SHARES_PER_WORKER = 1;
+const sharesOf = (workers: number) => SHARES_PER_WORKER * workers;
+
+/** Shares and micro-batches as names: `grads 1 of 0` is share 0 of the gradient in slot 1. */
 function recordingState(control: Control, workers: number, microBatches: number, isFused: boolean): WorkerState {
-  const shards = Array.from({ length: workers }, (_, i) => i);
+  const shards = Array.from({ length: sharesOf(workers) }, (_, i) => i);
   const slots = Array.from({ length: microBatches }, (_, i) => i);
   const all = (name: string) => shards.map((shard) => `${name} ${shard}`);
   const gradOf = (slot: number) => shards.map((shard) => `grads ${slot} of ${shard}`);
   let barriers = 0;
   const arena = {
-    weights: { length: workers * NORM_BLOCK },
+    weights: { length: shards.length * NORM_BLOCK },
     slotStride: 1,
     grads: { subarray: (begin: number) => ({ slot: begin }) },
     losses: new Proxy(
@@ -143,16 +153,16 @@ function recordingState(control: Control, workers: number, microBatches: number,
       },
     },
   } as unknown as Arena;
-  const { barrier, takeTask } = control;
+  const { barrier, take } = control;
   const ownControl = Object.assign(Object.create(control), {
     // Behind a barrier a worker keeps nothing but its place in the program; behind a finished task likewise.
     barrier(count: number) {
       barrier.call(ownControl, count);
       at(`behind barrier ${++barriers}`);
     },
-    takeTask() {
-      at('takes a task');
-      return takeTask.call(ownControl);
+    take(counter: Counter) {
+      at(`takes of ${Word[counter]}`);
+      return take.call(ownControl, counter);
     },
   }) as Control;
   return {
@@ -185,5 +195,6 @@ function recordingState(control: Control, workers: number, microBatches: number,
     train: { corpus: null, board: { read: () => ({ microBatches }) } },
     evaluation: null,
     adamw: new Float32Array(10),
+    sharesPerWorker: SHARES_PER_WORKER,
   } as unknown as WorkerState;
 }
