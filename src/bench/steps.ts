@@ -35,7 +35,7 @@ export interface StepSample {
 }
 
 const MOST_STEPS = 12;
-const WARM_UP_STEPS = 3;
+const WARM_UP_STEPS = 12;
 /** Up to here every number of workers, above the powers of two and the largest. */
 const EVERY_UP_TO = 4;
 

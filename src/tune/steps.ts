@@ -39,7 +39,7 @@ export interface StepRunner {
   close(): Promise<void>;
 }
 
-const WARM_UP_MS = 150;
+const WARM_UP_MS = 300;
 
 export function shapeOf({ config, vocabSize }: StepInputs): ModelShape {
   const { nLayer, nHead, nEmbd, seqLen } = config.model;
