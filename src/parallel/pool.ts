@@ -10,6 +10,8 @@ import { watchWorkers } from './watchdog.js';
 const ENTRY = new URL('../../workers/train.js', import.meta.url).href;
 /** JavaScript heap of a worker: many times what it needs, and little enough that a leak kills the worker, not the machine. */
 const MAX_HEAP_MB = 512;
+/** Of it for young objects. A step makes few of them; with V8's own limit they fill dozens of MB before it looks. */
+const YOUNG_HEAP_MB = 4;
 /** JavaScript ends within milliseconds; a native call must return first. */
 const TERMINATION_MS = 5000;
 
@@ -62,7 +64,7 @@ export function createPool({ workers, setup, control, entry = ENTRY }: PoolOptio
     concurrentTasksPerWorker: 1,
     recordTiming: false,
     atomics: 'sync',
-    resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MB },
+    resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MB, maxYoungGenerationSizeMb: YOUNG_HEAP_MB },
     workerData: setup,
   });
   // A thread that fails outside a task: its next task fails too, and that is where it is dealt with.
