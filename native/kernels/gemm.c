@@ -124,32 +124,36 @@ INLINE struct ahead ahead_of(const struct gemm *g, size_t p, size_t tile, size_t
   return (struct ahead){g->B + (p + 1) * g->b_panel + first * g->b_row, share < g->K - first ? share : g->K - first};
 }
 
-/* The lines of NR columns, into L2: L1 is full of the panel. */
+/* The lines of NR columns. */
 INLINE void prefetch_row(const float *row) {
-  UNROLL for (int v = 0; v < NR; v += 16) __builtin_prefetch(row + v, 0, 2);
+  UNROLL for (int v = 0; v < NR; v += 16) __builtin_prefetch(row + v);
 }
 INLINE int reads_residual(enum epilogue e) { return e == EPI_BIAS_RESIDUAL || e == EPI_SCALE; }
 
 /* One tile of m rows (a constant after inlining) and NR columns of panel p, from row i on. a: its word (r, k) at
- * a[r * a_row + k * a_col]. */
+ * a[r * a_row + k * a_col].
+ * What the epilogue reads and writes, and the next panel, are often not in a cache. They are asked for in m parts, spread over the
+ * sums: a core waits for a few dozen lines at a time, and then also for those of A and B. */
 INLINE void gemm_tile(const struct gemm *g, size_t i, size_t p, const int m, const float *a, const size_t a_row,
                       const size_t a_col, struct ahead next, const int bf16) {
   const float *b = g->B + p * g->b_panel;
   const size_t K = g->K, b_row = g->b_row, j = p * NR;
-  /* What epilogues read is often not in a cache (gradients are touched once a step): ask for it now. */
-  const float *c = g->C + i * g->ldc + j, *res = g->R + i * g->ldr + j;
-  if (g->epilogue == EPI_ADD) UNROLL for (int r = 0; r < m; r++) prefetch_row(c + (size_t)r * g->ldc);
-  if (reads_residual(g->epilogue)) UNROLL for (int r = 0; r < m; r++) prefetch_row(res + (size_t)(r + m) * g->ldr);
-  for (size_t k = 0; k < next.count; k++, next.row += b_row) prefetch_row(next.row);
+  const size_t part = (K + (size_t)m - 1) / (size_t)m, ahead_part = (next.count + (size_t)m - 1) / (size_t)m;
+  const int has_residual = reads_residual(g->epilogue);
   vf acc[MR][NV];
   UNROLL for (int r = 0; r < m; r++) {
     UNROLL for (int v = 0; v < NV; v++) acc[r][v] = (vf){0};
   }
-  for (size_t k = 0; k < K; k++) {
-    if (bf16) gemm_step_bf16(acc, (const uint32_t *)a, a_row, (const uint32_t *)b, m);
-    else gemm_step(acc, a, a_row, b, m, NV);
-    a += a_col;
-    b += b_row;
+  for (size_t r = 0, k = 0; r < (size_t)m; r++) {
+    prefetch_row(g->C + (i + r) * g->ldc + j);
+    if (has_residual) prefetch_row(g->R + (i + r) * g->ldr + j);
+    for (size_t row = 0; row < ahead_part; row++, next.row += b_row) prefetch_row(next.row);
+    for (const size_t end = k + part < K ? k + part : K; k < end; k++) {
+      if (bf16) gemm_step_bf16(acc, (const uint32_t *)a, a_row, (const uint32_t *)b, m);
+      else gemm_step(acc, a, a_row, b, m, NV);
+      a += a_col;
+      b += b_row;
+    }
   }
   gemm_tile_end(g, acc, i, j, m);
 }
