@@ -128,7 +128,6 @@ INLINE struct ahead ahead_of(const struct gemm *g, size_t p, size_t tile, size_t
 INLINE void prefetch_row(const float *row) {
   UNROLL for (int v = 0; v < NR; v += 16) __builtin_prefetch(row + v);
 }
-INLINE int reads_residual(enum epilogue e) { return e == EPI_BIAS_RESIDUAL || e == EPI_SCALE; }
 
 /* One tile of m rows (a constant after inlining) and NR columns of panel p, from row i on. a: its word (r, k) at
  * a[r * a_row + k * a_col].
@@ -139,14 +138,13 @@ INLINE void gemm_tile(const struct gemm *g, size_t i, size_t p, const int m, con
   const float *b = g->B + p * g->b_panel;
   const size_t K = g->K, b_row = g->b_row, j = p * NR;
   const size_t part = (K + (size_t)m - 1) / (size_t)m, ahead_part = (next.count + (size_t)m - 1) / (size_t)m;
-  const int has_residual = reads_residual(g->epilogue);
   vf acc[MR][NV];
   UNROLL for (int r = 0; r < m; r++) {
     UNROLL for (int v = 0; v < NV; v++) acc[r][v] = (vf){0};
   }
   for (size_t r = 0, k = 0; r < (size_t)m; r++) {
     prefetch_row(g->C + (i + r) * g->ldc + j);
-    if (has_residual) prefetch_row(g->R + (i + r) * g->ldr + j);
+    if (g->R) prefetch_row(g->R + (i + r) * g->ldr + j);
     for (size_t row = 0; row < ahead_part; row++, next.row += b_row) prefetch_row(next.row);
     for (const size_t end = k + part < K ? k + part : K; k < end; k++) {
       if (bf16) gemm_step_bf16(acc, (const uint32_t *)a, a_row, (const uint32_t *)b, m);
