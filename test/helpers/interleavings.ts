@@ -12,6 +12,8 @@ export interface Program {
   /** Each run must do the same for the same results. */
   readonly threads: readonly (() => void)[];
   readonly words: number;
+  /** Names whose writes are counted, by whomever. */
+  readonly counted?: readonly string[];
   /** Initial memory; 0 where it has nothing. */
   readonly memory?: readonly number[];
   /** Words that are read by nobody in the threads: their accesses are no steps. */
@@ -33,13 +35,13 @@ export interface Program {
 export interface Snapshot {
   readonly memory: readonly number[];
   readonly threads: readonly ThreadSnapshot[];
+  /** Of each counted name, the plain writes that were begun, finished or not. */
+  readonly writes: ReadonlyMap<string, number>;
 }
 
 export interface ThreadSnapshot {
   readonly end: 'returned' | 'threw' | 'died' | null;
   readonly error: unknown;
-  /** Plain writes that it has begun, finished or not. */
-  readonly written: ReadonlySet<string>;
 }
 
 export interface Explored {
@@ -66,13 +68,13 @@ interface Thread {
   readonly isAsleep: boolean;
   readonly end: ThreadSnapshot['end'];
   readonly error: unknown;
-  readonly written: ReadonlySet<string>;
   readonly key: string;
 }
 
 interface State {
   readonly memory: readonly number[];
   readonly threads: readonly Thread[];
+  readonly writes: ReadonlyMap<string, number>;
   readonly timeouts: number;
   readonly trace: Trace | null;
 }
@@ -89,7 +91,6 @@ let current: {
   next: number;
   pending: Access | null;
   place: string;
-  written: Set<string>;
 } | null = null;
 
 /** To be called by the threads' code for plain memory. */
@@ -106,7 +107,6 @@ function perform(access: Access): Result {
   const run = current!;
   if (run.pending !== null) throw SUSPENDED; // In a catch or finally of a thread that is suspended already.
   if (access.kind !== 'plain' && run.isIgnored(access.word)) return 0;
-  if (access.kind === 'plain') for (const name of access.writes) run.written.add(name);
   if (run.next < run.results.length) {
     const result = run.results[run.next++];
     run.place += ` ${result}`;
@@ -127,9 +127,11 @@ export function explore(program: Program): Explored {
 }
 
 function search(program: Program): Explored {
+  const threads = program.threads.map((_, i) => resume(program, i, []));
   const start: State = {
     memory: Array.from({ length: program.words }, (_, i) => program.memory?.[i] ?? 0),
-    threads: program.threads.map((_, i) => resume(program, i, [])),
+    threads,
+    writes: threads.reduce<State['writes']>((writes, thread) => withBegun(program, writes, thread), new Map()),
     timeouts: program.timeouts ?? 0,
     trace: null,
   };
@@ -163,7 +165,6 @@ function resume(program: Program, i: number, results: readonly Result[]): Thread
     next: 0,
     pending: null,
     place: '',
-    written: new Set<string>(),
   };
   current = run;
   let end: ThreadSnapshot['end'] = 'returned';
@@ -176,10 +177,18 @@ function resume(program: Program, i: number, results: readonly Result[]): Thread
   }
   current = null;
   if (end === null && run.pending === null) throw new Error(`thread ${i} was suspended without an access`);
-  const { place, pending, written } = run;
-  // Where it is, what it did since it last said so, and what the checks look at.
-  const key = `${place} ${end ?? ''} ${[...written].sort().join()}`;
-  return { results, pending, isAsleep: false, end, error, written, key };
+  const { place, pending } = run;
+  // Where it is, and what it did since it last said so.
+  return { results, pending, isAsleep: false, end, error, key: `${place} ${end ?? ''}` };
+}
+
+/** Counts the writes that a thread is at. */
+function withBegun({ counted = [] }: Program, writes: State['writes'], { pending }: Thread): State['writes'] {
+  const begun = pending?.kind === 'plain' ? pending.writes.filter((name) => counted.includes(name)) : [];
+  if (begun.length === 0) return writes;
+  const next = new Map(writes);
+  for (const name of begun) next.set(name, (next.get(name) ?? 0) + 1);
+  return next;
 }
 
 function successors(program: Program, state: State): State[] {
@@ -240,7 +249,14 @@ function proceed(
 ): State {
   const threads = state.threads.slice();
   threads[i] = resume(program, i, [...threads[i].results, result]);
-  return { ...state, memory, threads, trace: { before: state.trace, text: `thread ${i} ${text} -> ${result}` } };
+  const writes = withBegun(program, state.writes, threads[i]);
+  return {
+    ...state,
+    memory,
+    threads,
+    writes,
+    trace: { before: state.trace, text: `thread ${i} ${text} -> ${result}` },
+  };
 }
 
 function asleep(state: State, i: number): State {
@@ -283,11 +299,12 @@ function explain(state: State, run: () => void): void {
   }
 }
 
-function keyOf({ memory, threads, timeouts }: State): string {
+function keyOf({ memory, threads, writes, timeouts }: State): string {
   const parts = threads.map(
     ({ key, isAsleep, end }) => `${key}${isAsleep ? ' asleep' : ''}${end === 'died' ? ' died' : ''}`,
   );
-  return `${memory.join()}|${timeouts}|${parts.join('|')}`;
+  const counts = [...writes].map(([name, count]) => `${name}:${count}`).sort();
+  return `${memory.join()}|${timeouts}|${counts.join()}|${parts.join('|')}`;
 }
 
 function traceOf({ trace }: State): string[] {
