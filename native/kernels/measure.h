@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 enum measured_kernel {
-  MEASURE_LINEAR,       /* Y = X . W^T   sizes: rows, N, K   operands: X (rows, K), Y (rows, N), W (N, K), panels, rounded */
+  MEASURE_LINEAR,       /* Y = X . W^T   sizes: rows, N, K   operands: X (rows, K), Y (rows, N), W (N, K), panels, scratch of BF16 */
   MEASURE_LINEAR_BACK,  /* X = Y . W     the same */
   MEASURE_LINEAR_GRADS, /* W = Y^T . X   the same */
   MEASURE_LINEAR_BF16,  /* the three with operands rounded to bfloat16, on the same operands */
@@ -37,8 +37,8 @@ struct measures {
   /* Where in an arena the operands begin, on 64-byte boundaries; returns the floats of them all. Rows of X, Y, q, o, x, y ...
    * lie PAD floats further apart than they are long, as in training. */
   size_t (*layout)(const struct measured *, size_t at[MEASURED_OPERANDS]);
-  /* The kernel `times` over. Products: pack != 0 packs the operand B into the panels each time, 0 takes them as they are.
-   * Gradients in FP32 read B as it lies. */
+  /* The kernel `times` over. Products: pack != 0 packs the weights into the panels each time, 0 takes those as they are.
+   * Gradients have none: FP32 reads both operands as they lie, BF16 makes pairs of both each time, as in training. */
   void (*run)(const struct measured *, float *arena, int pack, size_t times);
 };
 
