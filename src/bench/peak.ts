@@ -2,6 +2,7 @@
 // disturbs a round makes it slower.
 
 import { type Addon, loadAddon } from '../addon/addon.js';
+import { chooseIsa } from '../engine/isa.js';
 import type { Precision } from './report.js';
 
 export interface PeakRun {
@@ -41,9 +42,9 @@ export function roundsThatTake(addon: Addon, isa: string, precision: Precision, 
 /** Some 25 ms in all: few enough to go unnoticed at the start of a training, and enough to find a round nobody disturbed. */
 const AT_START = { rounds: 12, roundMs: 1.5 };
 
-/** A peak measured within moments, of the fastest instruction set; null without the addon, or without such instructions. */
+/** A peak measured within moments, of the instruction set in use; null without the addon, or without such instructions. */
 export function glanceAtPeak(precision: Precision): number | null {
   const addon = loadAddon();
   if (addon === null) return null;
-  return measureCorePeak(addon, { isa: addon.isaVariants()[0], precision, ...AT_START });
+  return measureCorePeak(addon, { isa: chooseIsa(addon), precision, ...AT_START });
 }

@@ -1,6 +1,7 @@
 // The peak of a core, kept for the machine and instruction set it was measured on: what training measures itself against.
 
 import { loadAddon } from '../addon/addon.js';
+import { chooseIsa } from '../engine/isa.js';
 import { type EngineSelection, isEmulated } from '../engine/select.js';
 import { cpuModel } from '../machine/cpu.js';
 import { measuredPath, readMeasured, type StoredPeak, writeMeasured } from '../tune/measured-file.js';
@@ -11,10 +12,10 @@ import { glanceAtPeak } from './peak.js';
  * where it can't be had, as for a precision that the processor has no instructions for.
  */
 export function knownPeak(selection: EngineSelection, path = measuredPath()): number | null {
-  const isa = loadAddon()?.isaVariants()[0];
-  if (isa === undefined || isEmulated(selection)) return null;
+  const addon = loadAddon();
+  if (addon === null || isEmulated(selection)) return null;
   const { precision } = selection;
-  const stored = loadPeak(cpuModel(), isa, path);
+  const stored = loadPeak(cpuModel(), chooseIsa(addon), path);
   return (precision === 'fp32' ? stored?.fp32_gflops : stored?.bf16_gflops) ?? glanceAtPeak(precision);
 }
 

@@ -5,6 +5,7 @@ import { EngineError } from '../errors.js';
 import type { ModelShape } from '../model/shape.js';
 import type { NamedWeights } from '../model/weights.js';
 import type { BatchCapacity, InferenceEngine, Precision, TrainingEngine } from './engine.js';
+import { chooseIsa } from './isa.js';
 import { createNativeTraining, type NativeBuffers, nativePackedFloats } from './native.js';
 import { createLiveNativeInference, createNativeInference } from './native-inference.js';
 import { chooseBackend, loadTfjs, requireTfjs } from './tfjs-backend.js';
@@ -60,7 +61,7 @@ export function selectEngine(
   if (precision === 'bf16') return selectBf16(engine);
   if (engine === 'tfjs') return { engine, backend: chooseBackend(backend), precision: 'fp32', notice: null };
   const addon = loadAddon();
-  if (addon) return { engine: 'native', isa: addon.isaVariants()[0], precision: 'fp32', notice: null };
+  if (addon) return { engine: 'native', isa: chooseIsa(addon), precision: 'fp32', notice: null };
   if (engine === 'native') {
     throw new EngineError(
       `engine: native can't be loaded: ${addonProblem()}.\n  ${HOW_TO_BUILD}\n` +
@@ -142,7 +143,8 @@ export function createLiveInference(
 }
 
 function selectBf16(engine: 'auto' | 'native' | 'tfjs'): NativeSelection {
-  const isa = engine === 'tfjs' ? undefined : loadAddon()?.isaVariants()[0];
+  const addon = engine === 'tfjs' ? null : loadAddon();
+  const isa = addon === null ? undefined : chooseIsa(addon);
   const selection = isa === undefined ? null : bf16With(isa);
   if (selection !== null) return selection;
   const found =

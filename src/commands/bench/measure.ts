@@ -12,6 +12,7 @@ import type { Config } from '../../config/config.js';
 import { configToYamlObject } from '../../config/load.js';
 import { createCorpus } from '../../data/corpus.js';
 import { loadRows } from '../../data/jsonl.js';
+import { chooseIsa } from '../../engine/isa.js';
 import {
   describeEngine,
   type EngineSelection,
@@ -58,6 +59,7 @@ export async function prepareBench(config: Config, rows: number | null): Promise
   const validation = createCorpus(loadRows(config.data.valPath), tokenizer, seqLen);
   await prepareEngine(selection);
   const cores = countCores();
+  const addon = loadAddon();
   return {
     inputs: { config, selection, vocabSize: tokenizer.vocabSize, train, validation },
     selections,
@@ -71,7 +73,7 @@ export async function prepareBench(config: Config, rows: number | null): Promise
     cores,
     threads: threads === 'auto' ? Math.min(cores.usablePhysical, MAX_WORKERS) : threads,
     batch: microBatchSize(train, microBatch, rows),
-    isa: loadAddon()?.isaVariants()[0] ?? null,
+    isa: addon === null ? null : chooseIsa(addon),
   };
 }
 

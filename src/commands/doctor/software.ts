@@ -5,6 +5,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { addonPath, addonProblem, loadAddon } from '../../addon/addon.js';
+import { chooseIsa } from '../../engine/isa.js';
 import { examineBackend } from '../../engine/tfjs-backend.js';
 import { TFJS_BACKENDS, type TfjsBackend } from '../../engine/tfjs-types.js';
 import type { Finding } from './finding.js';
@@ -40,7 +41,7 @@ function addonFinding(): Finding {
   }
   const { compiler, variants } = buildRecord();
   const builtBy = compiler === undefined ? '' : `, built by ${compiler}`;
-  const detail = `${variants?.join(', ') ?? 'variants unknown'}${builtBy}; this processor runs ${addon.isaVariants()[0]}`;
+  const detail = `${variants?.join(', ') ?? 'variants unknown'}${builtBy}; this processor runs ${chooseIsa(addon)}`;
   return { name, status: 'ok', detail, isNeeded: false };
 }
 
