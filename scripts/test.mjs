@@ -41,7 +41,7 @@ function concurrencyFlag() {
 function testEnvironment() {
   const { env: outer } = process;
   const unwanted =
-    /^(CI|CI_.*|CONTINUOUS_INTEGRATION|FORCE_COLOR|NO_COLOR|DEBUG|NODE_OPTIONS|NODE_ENV|NODE_TEST_CONTEXT|COLUMNS|LINES)$/;
+    /^(CI|CI_.*|CONTINUOUS_INTEGRATION|FORCE_COLOR|NO_COLOR|DEBUG|NODE_OPTIONS|NODE_ENV|NODE_TEST_CONTEXT|COLUMNS|LINES|GPT_LOOM_.*)$/;
   const kept = Object.entries(outer).filter(([name]) => !unwanted.test(name));
   return { ...Object.fromEntries(kept), TZ: 'UTC', LC_ALL: 'C.UTF-8' };
 }
