@@ -35,10 +35,8 @@ const REPLAYED = 'computed again since the last copy';
 
 const CASES: Case[] = [
   [{ kind: 'throw', task: 'refresh' }, /failed in task refresh: a mistake somewhere/],
-  [
-    { kind: 'throw', task: 'step', step: 3, rank: 1, at: 'forward' },
-    /worker 1 failed in step \d+: a mistake somewhere/,
-  ],
+  // Whoever comes first: another may find every micro-batch taken in all of a run of twelve short steps.
+  [{ kind: 'throw', task: 'step', step: 3, at: 'forward' }, /worker [01] failed in step 3: a mistake somewhere/],
   [{ kind: 'exit', task: 'step', step: 7, at: 'backward' }, /failed in step 7: worker exited with code: 7/],
   [{ kind: 'heap', task: 'step', step: 7, at: 'forward' }, /failed in step 7: .*memory/],
   [{ kind: 'loop', task: 'step', step: 7, at: 'backward' }, /failed in step 7: no sign of life for 2 s \(backward\)/],
