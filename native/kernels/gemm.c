@@ -14,7 +14,7 @@ enum epilogue {
 };
 
 struct gemm {
-  size_t M, N, K; /* K: words */
+  size_t M, N, K; /* K: words; numbers, where A is yet to be rounded to pairs (in_pairs) */
   /* Word (i, k) at A[i * a_row + k * a_col]; one of the two strides is 1. If a_row is, K <= COLUMNS_K, and MR floats, in whole
    * vectors, may be read from each multiple of MR along M on: activations end in a pad. */
   const float *A;

@@ -58,6 +58,20 @@ static void product_of(const struct measured_product *p, const struct gemm *g) {
   else gemm(g);
 }
 
+/* Every panel of W (N, K), for Y . W in that precision; and of its transpose, for X . W^T. */
+static void pack_operand(float *panels, const float *W, size_t N, size_t K, int bf16) {
+  if (!bf16) pack_rows(panels, W, N, K, K, TO_CACHE);
+  else
+    for (size_t k = 0; k < K; k += NR)
+      pair_rows((uint32_t *)panels + k * pairs_of(N), NR, W + k, K, N, K - k < NR ? K - k : NR, NR, TO_CACHE);
+}
+static void pack_operand_transposed(float *panels, const float *W, size_t N, size_t K, int bf16) {
+  for (size_t p = 0; p * NR < N; p++) {
+    if (bf16) pair_panel_transposed((uint32_t *)panels + p * NR * pairs_of(K), W, p, N, K, TO_CACHE);
+    else pack_panel_transposed(panels + p * NR * K, W, p, N, K, TO_CACHE);
+  }
+}
+
 static void run_linear(const struct measured_product *p) {
   const struct matrix_view w = {p->W, p->N, p->K, p->panels, p->panels, p->bf16};
   if (p->pack) pack_operand_transposed(p->panels, p->W, p->N, p->K, p->bf16);
@@ -67,7 +81,7 @@ static void run_linear(const struct measured_product *p) {
 
 static void run_linear_back(const struct measured_product *p) {
   const struct matrix_view w = {p->W, p->N, p->K, p->panels, p->panels, p->bf16};
-  if (p->pack) pack_operand(p->panels, p->W, p->N, p->K, p->K, p->bf16);
+  if (p->pack) pack_operand(p->panels, p->W, p->N, p->K, p->bf16);
   const struct gemm g = linear_back(&w, p->X, p->K + PAD, p->Y, p->N + PAD, p->rows);
   product_of(p, &g);
 }

@@ -133,19 +133,3 @@ INLINE void pair_panel_transposed(uint32_t *restrict out, const float *restrict 
     pack_transposed((float *)out, (const float *)rows[0], AT_ONCE / 2, NR, pairs_of(count), target);
   }
 }
-
-/* Every panel of X (K, N), row stride ldx, as the right operand of a product in that precision. */
-static void pack_operand(float *panels, const float *X, size_t K, size_t N, size_t ldx, int bf16) {
-  if (!bf16) pack_rows(panels, X, K, N, ldx, TO_CACHE);
-  else
-    for (size_t j = 0; j < N; j += NR)
-      pair_rows((uint32_t *)panels + j * pairs_of(K), NR, X + j, ldx, K, N - j < NR ? N - j : NR, NR, TO_CACHE);
-}
-
-/* The same of the transpose of W (N, K). */
-static void pack_operand_transposed(float *panels, const float *W, size_t N, size_t K, int bf16) {
-  for (size_t p = 0; p * NR < N; p++) {
-    if (bf16) pair_panel_transposed((uint32_t *)panels + p * NR * pairs_of(K), W, p, N, K, TO_CACHE);
-    else pack_panel_transposed(panels + p * NR * K, W, p, N, K, TO_CACHE);
-  }
-}

@@ -70,7 +70,8 @@ INLINE vf vmax(vf limit, vf x) { return vselect(limit > x, limit, x); }
 INLINE vf vmin(vf limit, vf x) { return vselect(limit < x, limit, x); }
 #endif
 
-/* Sum and maximum over the lanes: the upper half onto the lower one, again and again, in every instruction set. */
+/* Sum over the lanes, in the same order in every instruction set: the upper half onto the lower one, again and again. And the
+ * maximum. */
 #if defined(__AVX512F__) && VW == 16
 INLINE float vsum(vf x) {
   const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256((__m512)x), _mm512_extractf32x8_ps((__m512)x, 1));

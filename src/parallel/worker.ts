@@ -32,7 +32,7 @@ export interface WorkerState {
   readonly sharesPerWorker: number;
 }
 
-/** A share takes tens of microseconds: workers that memory serves unevenly end together all the same. */
+/** A share takes 0.1 or 0.2 ms: a worker that shares its core with another program holds the others up for no longer. */
 const SHARES_PER_WORKER = 8;
 
 /** Milliseconds by phase, added up during one task. */

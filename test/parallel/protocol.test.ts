@@ -8,9 +8,9 @@ import { exploreStep, exploreTasks } from './protocol.js';
 
 test('protocol: two workers do a step in every order without a race, a deadlock or a lost micro-batch', () => {
   for (const isFused of [true, false]) {
-    const { states } = exploreStep({ workers: 2, microBatches: 2, trouble: 'none', spins: 1, isFused });
+    const { states } = exploreStep({ workers: 2, microBatches: 4, trouble: 'none', spins: 8, isFused });
     // Fewer would mean that some order was not looked at.
-    assert.ok(states > (isFused ? 1400 : 2000), `${states} states`);
+    assert.ok(states > (isFused ? 2000 : 4000), `${states} states`);
   }
 });
 
