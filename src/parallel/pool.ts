@@ -70,10 +70,11 @@ export function createPool({ workers, setup, control, entry = ENTRY }: PoolOptio
   // A thread that fails outside a task: its next task fails too, and that is where it is dealt with.
   piscina.on('error', () => {});
   const threads = [...piscina.threads];
+  const loading = watchLoading(piscina);
   let ending: Promise<boolean> | null = null;
   // Once: a second destroy() would return at once and have the threads that are just ending replaced by new ones.
   const close = () => {
-    ending ??= endThreads(piscina, threads);
+    ending ??= loading.settled().then(() => endThreads(piscina, threads));
     return ending;
   };
   return {
@@ -106,6 +107,32 @@ export function createPool({ workers, setup, control, entry = ENTRY }: PoolOptio
       if (failures.length === 0) return reports as WorkerReport[];
       const isThreadAlive = !(await close());
       throw describeFailure(task, failures, control.hasUpdateBegun(), isThreadAlive);
+    },
+  };
+}
+
+/**
+ * Knows which threads still load their modules. One that is ended while Node links them takes the process with it: Node 20 aborts
+ * with "v8::Module::IsGraphAsync must be used on an instantiated module".
+ */
+function watchLoading(piscina: Piscina): { settled(): Promise<unknown> } {
+  const loading = new Map<Worker, Promise<unknown>>();
+  const watch = () => {
+    for (const thread of piscina.threads) {
+      if (loading.has(thread)) continue;
+      // A thread's first message says that it is ready. Piscina replaces one that has ended by itself.
+      const events = ['message', 'error', 'exit'].map((event) => new Promise((resolve) => thread.once(event, resolve)));
+      loading.set(thread, Promise.race(events));
+      thread.once('exit', () => setImmediate(watch));
+    }
+  };
+  watch();
+  return {
+    settled() {
+      watch();
+      const timeout = new AbortController();
+      const longest = delay(TERMINATION_MS, null, { signal: timeout.signal }).catch(() => null);
+      return Promise.race([Promise.all(loading.values()), longest]).finally(() => timeout.abort());
     },
   };
 }
