@@ -3,9 +3,10 @@
 
 import type { Corpus } from '../data/corpus.js';
 import { type EngineSelection, isEmulated } from '../engine/select.js';
+import type { StepResult } from '../parallel/coordinator.js';
 import { meanPhases, planFlops } from '../trainer/report.js';
 import { median } from '../tune/statistics.js';
-import { openSteps, type StepInputs, type StepRunner, shapeOf, type TimedStep } from '../tune/steps.js';
+import { openSteps, type StepInputs, type StepRunner, shapeOf } from '../tune/steps.js';
 import type { Effort } from './effort.js';
 import type { Precision, PrecisionUse, StepFigures, StepPhase } from './report.js';
 
@@ -82,7 +83,7 @@ async function measureSetting(run: StepRun, { selection, mergeDuplicates, share 
         await run.onPart(workers);
         await runner.resize(workers);
         await runner.warmUp(WARM_UP_STEPS);
-        batches ??= batchesThatTake(turnMs, (await runner.step(1)).ms);
+        batches ??= batchesThatTake(turnMs, (await runner.steps([1]))[0].ms);
         turns.get(workers)!.push(await takeTurn(runner, batches, inputs));
       }
     }
@@ -115,12 +116,11 @@ function batchesThatTake(ms: number, stepMs: number): number[] {
 }
 
 async function takeTurn(runner: StepRunner, batches: readonly number[], inputs: StepInputs): Promise<Turn> {
-  const steps: StepSample[] = [];
-  for (const batch of batches) steps.push(sampleOf(await runner.step(batch), inputs, inputs.train));
-  return { steps };
+  const steps = await runner.steps(batches);
+  return { steps: steps.map((step) => sampleOf(step, inputs, inputs.train)) };
 }
 
-function sampleOf({ ms, plan, reports }: TimedStep, inputs: StepInputs, train: Corpus): StepSample {
+function sampleOf({ ms, plan, reports }: StepResult, inputs: StepInputs, train: Corpus): StepSample {
   return { ms, tokens: plan.tokens, flops: planFlops(plan, train, shapeOf(inputs)), phases: meanPhases(reports) };
 }
 

@@ -1,4 +1,4 @@
-// Names of the control words that coordinator and workers share, and the barrier and counter made of them.
+// Names of the control words that coordinator and workers share, and the barrier, counters and series of steps made of them.
 // One Int32Array over a SharedArrayBuffer; no result depends on how long anything takes.
 
 export enum Word {
@@ -14,8 +14,12 @@ export enum Word {
   NextReduction,
   /** and to change. */
   NextUpdate,
-  /** Not 0: in this task a worker has begun to change weights and moments. */
+  /** Steps of the present series that workers may begin, times two; plus one when no more will come. */
+  Published,
+  /** The last step in which a worker has begun to change weights and moments, counted from 1 in the series. */
   UpdateBegun,
+  /** Steps that all workers have done. */
+  Finished,
   /** From here on two words a worker: what it does (an index of ACTIVITIES), and how often it began something. */
   FirstWorker,
 }
@@ -61,8 +65,14 @@ export class Control {
   reset(): void {
     Atomics.store(this.words, Word.Arrived, 0);
     Atomics.store(this.words, Word.Aborted, 0);
-    for (const counter of COUNTERS) Atomics.store(this.words, counter, 0);
+    Atomics.store(this.words, Word.Published, 0);
     Atomics.store(this.words, Word.UpdateBegun, 0);
+    Atomics.store(this.words, Word.Finished, 0);
+    this.resetCounters();
+  }
+
+  protected resetCounters(): void {
+    for (const counter of COUNTERS) Atomics.store(this.words, counter, 0);
   }
 
   /** Coordinator only, before a pool starts: the workers of the one before are gone, whatever they did last. */
@@ -98,34 +108,103 @@ export class Control {
     return Array.from({ length: workers }, (_, rank) => this.activity(rank));
   }
 
+  /** Coordinator only: one more step of the series lies ready. */
+  publish(): void {
+    Atomics.add(this.words, Word.Published, 2);
+    Atomics.notify(this.words, Word.Published);
+  }
+
+  /** Coordinator only: what is published is all. */
+  endSeries(): void {
+    Atomics.add(this.words, Word.Published, 1);
+    Atomics.notify(this.words, Word.Published);
+  }
+
+  /** To be called by a worker that has done so many steps of the series: whether there is another one, once that is known. */
+  awaitStep(rank: number, done: number): boolean {
+    const nothingNew = done << 1; // Shifts wrap round as the word does.
+    for (let looks = 0; ; looks++) {
+      const published = Atomics.load(this.words, Word.Published);
+      if (published === (nothingNew | 1)) return false;
+      if (published !== nothingNew) return true;
+      if (looks < this.spins) continue;
+      if (Atomics.load(this.words, Word.Aborted) !== 0) throw new AbortedError();
+      this.beat(rank); // Who waits for the coordinator isn't hung.
+      Atomics.wait(this.words, Word.Published, published, SLICE_MS);
+    }
+  }
+
   /**
-   * To be called by a worker before it changes the first weight or moment. Once all workers of a task have ended, a word that
-   * is still 0 proves that none was touched: the task can be done again. Stored after it, a dying worker could hide a change.
+   * To be called by a worker before it changes the first weight or moment of that step (from 0). If once all workers have ended
+   * the step after the last finished one isn't named here, none was touched in it: it can be done again. Stored after it, a
+   * dying worker could hide a change.
    */
-  beginUpdate(): void {
-    Atomics.store(this.words, Word.UpdateBegun, 1);
+  beginUpdate(step: number): void {
+    Atomics.store(this.words, Word.UpdateBegun, step + 1);
   }
 
   /** Final only when no worker runs any more. */
   hasUpdateBegun(): boolean {
-    return Atomics.load(this.words, Word.UpdateBegun) !== 0;
+    return Atomics.load(this.words, Word.UpdateBegun) === ((this.finished() + 1) | 0);
   }
 
-  /** Makes every worker that waits at a barrier, or comes to one, throw AbortedError. */
+  /** The barrier behind the gradients of a step. */
+  finishGradients(workers: number): void {
+    this.barrier(workers, () => this.wakeCoordinator());
+  }
+
+  /**
+   * The barrier at the end of a step: what every worker wrote is there for the coordinator too. If the next step lies ready, the
+   * coordinator is woken behind its gradients: whoever loses his core to it then has shares that others can take.
+   */
+  finishStep(workers: number): void {
+    this.barrier(workers, () => {
+      this.resetCounters(); // Nobody takes anything: all are here.
+      const finished = Atomics.add(this.words, Word.Finished, 1) + 1;
+      if (Atomics.load(this.words, Word.Published) >> 1 === (finished << 1) >> 1) this.wakeCoordinator();
+    });
+  }
+
+  private wakeCoordinator(): void {
+    Atomics.notify(this.words, Word.Finished);
+  }
+
+  /** Steps of the series that all workers have done; wraps round. */
+  finished(): number {
+    return Atomics.load(this.words, Word.Finished);
+  }
+
+  isFinished(steps: number): boolean {
+    return ((this.finished() - steps) | 0) >= 0;
+  }
+
+  /** Coordinator only. True once so many steps are finished; false if the workers have been aborted before. */
+  async untilFinished(steps: number): Promise<boolean> {
+    for (;;) {
+      const finished = this.finished();
+      if (this.isFinished(steps)) return true;
+      if (Atomics.load(this.words, Word.Aborted) !== 0) return false;
+      const wait = Atomics.waitAsync(this.words, Word.Finished, finished);
+      if (wait.async) await wait.value;
+    }
+  }
+
+  /** Makes every worker that waits, or comes to a barrier, throw AbortedError. */
   abort(): void {
     Atomics.store(this.words, Word.Aborted, 1);
-    // Wakes those asleep in barrier(); whoever falls asleep just now looks again after one slice.
-    Atomics.notify(this.words, Word.Generation);
+    // Wakes those asleep; whoever falls asleep just now looks again after one slice.
+    for (const word of [Word.Generation, Word.Published, Word.Finished]) Atomics.notify(this.words, word);
   }
 
   /**
    * Returns when all `workers` have called it; the writes that each made before are then visible to all.
    * The last to arrive resets the count before it moves the generation on: in the other order a fast worker could reach
-   * the next barrier and be counted into this one.
+   * the next barrier and be counted into this one. Before that it does `action`, while all others wait.
    */
-  barrier(workers: number): void {
+  barrier(workers: number, action?: () => void): void {
     const generation = Atomics.load(this.words, Word.Generation);
     if (Atomics.add(this.words, Word.Arrived, 1) + 1 === workers) {
+      action?.();
       Atomics.store(this.words, Word.Arrived, 0);
       Atomics.add(this.words, Word.Generation, 1);
       Atomics.notify(this.words, Word.Generation);

@@ -1,5 +1,5 @@
-// The coordinator of data-parallel training: owns the shared memory and the pool, turns a batch of samples into one optimizer
-// step on all workers. Knows nothing of files, events or time tables.
+// The coordinator of data-parallel training: owns the shared memory and the pool, turns batches of samples into optimizer steps
+// on all workers. Knows nothing of files, events or time tables.
 
 import { loadAddon } from '../addon/addon.js';
 import type { Corpus } from '../data/corpus.js';
@@ -7,16 +7,17 @@ import { PAIR_ROWS } from '../engine/engine.js';
 import { type EngineSelection, packedFloats } from '../engine/select.js';
 import type { ParameterTable } from '../model/parameters.js';
 import type { ModelShape } from '../model/shape.js';
-import type { AdamWSettings } from '../optim/adamw.js';
 import { NORM_BLOCK } from '../optim/reduce.js';
 import { type Arena, createArena } from './arena.js';
 import { createBoard } from './board.js';
+import { sharedNow } from './clock.js';
 import { type Activity, Control, createControl } from './control.js';
 import { batchCapacity, largerCapacity, pairCapacity, planCapacity } from './pack.js';
 import { Pairing } from './pairing.js';
 import { planEvaluation, planStep, type StepPlan, sampleFlops } from './plan.js';
 import { createPool, type TeamTask, WorkerFailure, type WorkerPool } from './pool.js';
-import type { WorkerReport, WorkerSetup } from './tasks.js';
+import { createQueue, type StepQueue } from './queue.js';
+import type { StepsTask, WorkerReport, WorkerSetup } from './tasks.js';
 
 export interface CoordinatorOptions {
   readonly selection: EngineSelection;
@@ -32,13 +33,13 @@ export interface CoordinatorOptions {
   readonly team?: { readonly entry?: string; readonly patienceMs?: number };
 }
 
-export interface StepSettings {
-  /** From 1. */
-  readonly step: number;
-  readonly dropout: number;
-  readonly seed: number;
-  readonly gradClip: number;
-  readonly adamw: AdamWSettings;
+/** What all steps of a series have in common, and the number of the first one. */
+export type SeriesSettings = Omit<StepsTask, 'kind' | 'rank' | 'ranks'>;
+
+export interface StepInput {
+  /** Samples of the training corpus. */
+  readonly samples: ArrayLike<number>;
+  readonly lr: number;
 }
 
 export interface StepResult {
@@ -47,7 +48,15 @@ export interface StepResult {
   readonly loss: number;
   /** Before clipping. Not finite: weights and moments were left alone. */
   readonly gradNorm: number;
+  /** In order of rank. */
   readonly reports: readonly WorkerReport[];
+  /** Since the step before it ended, or the series began. */
+  readonly ms: number;
+}
+
+interface EnqueuedStep {
+  readonly plan: StepPlan;
+  readonly paired: boolean;
 }
 
 /** More than any machine we know has cores; a word of shared memory each. */
@@ -68,7 +77,7 @@ export class Coordinator {
   readonly arena: Arena;
   private readonly control: Control;
   private readonly setup: WorkerSetup;
-  private readonly trainBoard;
+  private readonly queue: StepQueue;
   /** FLOPs of each training sample. */
   private readonly workOf: Float64Array;
   private readonly evaluationPlan: StepPlan;
@@ -87,12 +96,12 @@ export class Coordinator {
         slots: microBatches,
         packedLength: packedFloats(selection, shape),
         normBlocks: Math.ceil(table.flatLength / NORM_BLOCK),
-        losses: Math.max(microBatches, chunks),
+        losses: chunks,
       },
       loadAddon(),
     );
     this.workOf = Float64Array.from({ length: train.count }, (_, sample) => sampleFlops(train, sample, shape));
-    this.trainBoard = createBoard({ microBatches, samples: batchSize });
+    this.queue = createQueue({ microBatches, samples: batchSize, workers: MAX_WORKERS });
     const evaluationBoard = createBoard({ microBatches: chunks, samples: this.evaluationPlan.samples.length });
     evaluationBoard.write(this.evaluationPlan);
     const control = createControl(MAX_WORKERS);
@@ -110,7 +119,7 @@ export class Coordinator {
       arena: this.arena.description,
       control,
       capacity: { ...capacity, pairs },
-      train: { corpus: train.buffers, board: this.trainBoard.description },
+      train: { corpus: train.buffers, queue: this.queue.description },
       evaluation: { corpus: validation.buffers, board: evaluationBoard.description },
     };
     this.basePatienceMs =
@@ -132,20 +141,72 @@ export class Coordinator {
     await this.run({ kind: 'refresh' });
   }
 
-  /** One optimizer step over the given samples of the training corpus. */
-  async step(samples: ArrayLike<number>, settings: StepSettings): Promise<StepResult> {
+  /**
+   * A series of optimizer steps. While one is computed the next one lies ready, so workers go from one to the other without
+   * waiting for anybody: an input is drawn when the result of the one before the last has been taken. Throws WorkerFailure after
+   * the results of all steps that were finished; the workers must be replaced then. Whoever leaves early lets one more step be
+   * computed, whose result is lost.
+   */
+  async *steps(settings: SeriesSettings, inputs: Iterable<StepInput>): AsyncGenerator<StepResult, void> {
+    const { control } = this;
+    const upcoming = inputs[Symbol.iterator]();
+    const queued: EnqueuedStep[] = [];
+    let published = 0;
+    let isEnded = false;
+    let isDone = false;
+    const publishNext = () => {
+      const { value: input, done } = upcoming.next();
+      isEnded = done === true;
+      if (isEnded) return control.endSeries();
+      queued.push(this.enqueue(published++, input, settings.dropout));
+      control.publish();
+    };
+    let endedMs = sharedNow();
+    const run = this.run({ kind: 'steps', ...settings });
+    run.catch(() => {}); // Its failure is dealt with below, maybe later.
+    try {
+      publishNext();
+      for (let n = 0; ; n++) {
+        if (!isEnded) publishNext();
+        if (n === published) break;
+        // A failure is known before the last worker has ended, and the step may be finished nevertheless.
+        if (!(await control.untilFinished(n + 1))) await run.catch(() => {});
+        if (!control.isFinished(n + 1)) break;
+        const result = this.resultOf(n, queued.shift()!, endedMs);
+        endedMs += result.ms;
+        yield result;
+      }
+      isDone = true;
+    } finally {
+      if (!isEnded) control.endSeries();
+      // Whoever leaves early doesn't want to know any more.
+      await (isDone ? run : run.catch(() => {}));
+    }
+  }
+
+  /** Writes number n of a series into its place of the queue. */
+  private enqueue(n: number, { samples, lr }: StepInput, dropout: number): EnqueuedStep {
     const { train, microBatches, mergeDuplicates } = this.options;
     // Copies of a sample get masks of their own, so with dropout they are not the same computation.
     const plan = planStep(samples, train, {
       microBatches,
-      mergeDuplicates: mergeDuplicates && settings.dropout === 0,
+      mergeDuplicates: mergeDuplicates && dropout === 0,
       workOf: (sample) => this.workOf[sample],
     });
-    this.trainBoard.write(plan);
     const paired = this.pairing.decide(plan, this.workers);
-    const reports = await this.run({ kind: 'step', scoredTokens: plan.scoredTokens, paired, ...settings });
+    const place = this.queue.at(n);
+    place.board.write(plan);
+    place.writeHead({ lr, scoredTokens: plan.scoredTokens, paired });
+    return { plan, paired };
+  }
+
+  private resultOf(n: number, { plan, paired }: EnqueuedStep, startedMs: number): StepResult {
+    const place = this.queue.at(n);
+    const reports = Array.from({ length: this.workers }, (_, rank) => place.readReport(rank));
     if (paired) this.pairing.learn(reports);
-    return { plan, loss: sum(this.arena.losses, plan.starts.length - 1), gradNorm: reports[0].gradNorm, reports };
+    const ms = Math.max(...reports.map((report) => report.endedMs)) - startedMs;
+    const loss = sum(place.losses, plan.starts.length - 1);
+    return { plan, loss, gradNorm: reports[0].gradNorm, reports, ms };
   }
 
   /** Mean cross-entropy over all scored tokens of the validation corpus, in nats. */
@@ -175,11 +236,10 @@ export class Coordinator {
   }
 
   /** Throws WorkerFailure; the workers must be replaced then. */
-  private async run(task: TeamTask) {
+  private async run(task: TeamTask): Promise<void> {
     try {
-      const reports = await this.pool.runAll(task, this.patienceMs);
+      await this.pool.runAll(task, this.patienceMs);
       this.patienceMs = this.basePatienceMs;
-      return reports;
     } catch (error) {
       if (error instanceof WorkerFailure && error.isStall) this.patienceMs *= PATIENCE_GROWTH;
       throw error;

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { AbortedError, type Control } from './control.js';
-import type { WorkerReport, WorkerSetup, WorkerTask } from './tasks.js';
+import type { WorkerSetup, WorkerTask } from './tasks.js';
 import { watchWorkers } from './watchdog.js';
 
 const ENTRY = new URL('../../workers/train.js', import.meta.url).href;
@@ -38,10 +38,10 @@ export class WorkerFailure extends Error {
 export interface WorkerPool {
   readonly workers: number;
   /**
-   * Runs the task on all workers at the same time, reports in order of rank. When one throws, dies, or shows no sign of life
+   * Runs the task on all workers at the same time, until all have done it. When one throws, dies, or shows no sign of life
    * for `patienceMs`, all are ended and the call rejects with a WorkerFailure; the pool is of no more use.
    */
-  runAll(task: TeamTask, patienceMs: number): Promise<WorkerReport[]>;
+  runAll(task: TeamTask, patienceMs: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -98,15 +98,14 @@ export function createPool({ workers, setup, control, entry = ENTRY }: PoolOptio
           .catch((error: unknown) => {
             control.abort();
             failures.push(new RankError(rank, error, false));
-            return null;
           })
           .finally(() => pending.delete(rank)),
       );
-      const reports = await Promise.all(runs);
+      await Promise.all(runs);
       endWatch();
-      if (failures.length === 0) return reports as WorkerReport[];
+      if (failures.length === 0) return;
       const isThreadAlive = !(await close());
-      throw describeFailure(task, failures, control.hasUpdateBegun(), isThreadAlive);
+      throw describeFailure(task, failures, control, isThreadAlive);
     },
   };
 }
@@ -177,11 +176,12 @@ class RankError extends Error {
 function describeFailure(
   task: TeamTask,
   failures: readonly RankError[],
-  hasUpdateBegun: boolean,
+  control: Control,
   isThreadAlive: boolean,
 ): WorkerFailure {
   const own = failures.find((failure) => !failure.isEcho) ?? failures[0];
-  const where = task.kind === 'step' ? `in step ${task.step}` : `in task ${task.kind}`;
+  const where = task.kind === 'steps' ? `in step ${task.first + control.finished()}` : `in task ${task.kind}`;
   const message = `worker ${own.rank} failed ${where}: ${own.message}`;
+  const hasUpdateBegun = control.hasUpdateBegun();
   return new WorkerFailure(own.rank, own.isStall, hasUpdateBegun, isThreadAlive, message, { cause: own.cause });
 }

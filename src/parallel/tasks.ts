@@ -7,6 +7,7 @@ import type { ModelShape } from '../model/shape.js';
 import type { AdamWSettings } from '../optim/adamw.js';
 import type { ArenaDescription } from './arena.js';
 import type { BoardDescription } from './board.js';
+import type { QueueDescription } from './queue.js';
 
 /** Handed to a worker once, when it starts. */
 export interface WorkerSetup {
@@ -15,7 +16,7 @@ export interface WorkerSetup {
   readonly arena: ArenaDescription;
   readonly control: SharedArrayBuffer;
   readonly capacity: BatchCapacity;
-  readonly train: { readonly corpus: CorpusBuffers; readonly board: BoardDescription };
+  readonly train: { readonly corpus: CorpusBuffers; readonly queue: QueueDescription };
   readonly evaluation: { readonly corpus: CorpusBuffers; readonly board: BoardDescription };
 }
 
@@ -24,18 +25,18 @@ interface Team {
   readonly ranks: number;
 }
 
-/** Forward and backward over the micro-batches on the board, all-reduce, clip, AdamW, refresh. */
-export interface StepTask extends Team {
-  readonly kind: 'step';
-  /** From 1. */
-  readonly step: number;
-  readonly scoredTokens: number;
-  /** Workers take micro-batches two at a time. */
-  readonly paired: boolean;
+/**
+ * A series of optimizer steps, one after the other as they come into the queue, until the coordinator ends it. In each: forward
+ * and backward over the micro-batches, all-reduce, clip, AdamW, refresh.
+ */
+export interface StepsTask extends Team {
+  readonly kind: 'steps';
+  /** Number of the first one, from 1. */
+  readonly first: number;
   readonly dropout: number;
   readonly seed: number;
   readonly gradClip: number;
-  readonly adamw: AdamWSettings;
+  readonly adamw: Omit<AdamWSettings, 'lr'>;
 }
 
 /** Loss of every chunk on the evaluation's board. */
@@ -48,18 +49,20 @@ export interface RefreshTask extends Team {
   readonly kind: 'refresh';
 }
 
-export type WorkerTask = StepTask | EvaluateTask | RefreshTask;
+export type WorkerTask = StepsTask | EvaluateTask | RefreshTask;
 
-/** Milliseconds a worker spent, and what it computed, in one task. */
+/** Milliseconds a worker spent, and what it computed, in one step. */
 export interface WorkerReport {
-  readonly rank: number;
   readonly forwardMs: number;
   readonly backwardMs: number;
   readonly reduceMs: number;
   readonly updateMs: number;
+  /** For its peers, at the end of the step before as well. */
   readonly waitMs: number;
   readonly microBatches: number;
   readonly tokens: number;
-  /** Global norm before clipping, the same from every worker; 0 for other tasks. */
+  /** Global norm before clipping, the same from every worker. */
   readonly gradNorm: number;
+  /** When it had done its part, by a clock that all threads share. */
+  readonly endedMs: number;
 }

@@ -9,14 +9,11 @@ import { createOptimizerKernels, type OptimizerKernels } from '../optim/kernels.
 import { clipFactor, gradientNorm, NORM_BLOCK } from '../optim/reduce.js';
 import { type Arena, attachArena } from './arena.js';
 import { attachBoard, type Board } from './board.js';
+import { sharedNow } from './clock.js';
 import { Control, type Counter, Word } from './control.js';
 import { createPacker } from './pack.js';
-import type { EvaluateTask, RefreshTask, StepTask, WorkerReport, WorkerSetup, WorkerTask } from './tasks.js';
-
-interface Source {
-  readonly corpus: CorpusViews;
-  readonly board: Board;
-}
+import { attachQueue, type QueuedStep, type StepHead, type StepQueue } from './queue.js';
+import type { EvaluateTask, RefreshTask, StepsTask, WorkerReport, WorkerSetup, WorkerTask } from './tasks.js';
 
 /** What a worker keeps between tasks. The check of the protocol puts recording parts in the place of real ones. */
 export interface WorkerState {
@@ -25,8 +22,8 @@ export interface WorkerState {
   readonly engine: TrainingEngine;
   readonly optimizer: OptimizerKernels;
   readonly pack: ReturnType<typeof createPacker>;
-  readonly train: Source;
-  readonly evaluation: Source;
+  readonly train: { readonly corpus: CorpusViews; readonly queue: StepQueue };
+  readonly evaluation: { readonly corpus: CorpusViews; readonly board: Board };
   readonly adamw: Float32Array;
   /** Of reduction and update. */
   readonly sharesPerWorker: number;
@@ -35,19 +32,11 @@ export interface WorkerState {
 /** A share takes 0.1 or 0.2 ms: a worker that shares its core with another program holds the others up for no longer. */
 const SHARES_PER_WORKER = 8;
 
-/** Milliseconds by phase, added up during one task. */
-interface Clock {
-  forwardMs: number;
-  backwardMs: number;
-  reduceMs: number;
-  updateMs: number;
-  waitMs: number;
-  microBatches: number;
-  tokens: number;
-}
+/** A report that grows during a step. */
+type Clock = { -readonly [Field in keyof WorkerReport]: WorkerReport[Field] };
 
 /** Returns the function that the pool calls with each task. */
-export async function createWorker(setup: WorkerSetup): Promise<(task: WorkerTask) => WorkerReport> {
+export async function createWorker(setup: WorkerSetup): Promise<(task: WorkerTask) => void> {
   const { shape, selection, capacity } = setup;
   const arena = attachArena(setup.arena);
   const table = createParameterTable(shape);
@@ -61,7 +50,7 @@ export async function createWorker(setup: WorkerSetup): Promise<(task: WorkerTas
     ),
     optimizer: createOptimizerKernels(),
     pack: createPacker(capacity),
-    train: { corpus: attachCorpus(setup.train.corpus), board: attachBoard(setup.train.board) },
+    train: { corpus: attachCorpus(setup.train.corpus), queue: attachQueue(setup.train.queue) },
     evaluation: { corpus: attachCorpus(setup.evaluation.corpus), board: attachBoard(setup.evaluation.board) },
     adamw: new Float32Array(ADAMW_STEP_LENGTH),
     sharesPerWorker: SHARES_PER_WORKER,
@@ -69,20 +58,10 @@ export async function createWorker(setup: WorkerSetup): Promise<(task: WorkerTas
   return createTaskRunner(state);
 }
 
-export function createTaskRunner(state: WorkerState): (task: WorkerTask) => WorkerReport {
+export function createTaskRunner(state: WorkerState): (task: WorkerTask) => void {
   return (task) => {
-    const clock: Clock = {
-      forwardMs: 0,
-      backwardMs: 0,
-      reduceMs: 0,
-      updateMs: 0,
-      waitMs: 0,
-      microBatches: 0,
-      tokens: 0,
-    };
     try {
-      const gradNorm = run(state, task, clock);
-      return { rank: task.rank, ...clock, gradNorm };
+      run(state, task);
     } catch (error) {
       // Peers must not wait for this worker at the next barrier.
       state.control.abort();
@@ -93,23 +72,55 @@ export function createTaskRunner(state: WorkerState): (task: WorkerTask) => Work
   };
 }
 
-function run(state: WorkerState, task: WorkerTask, clock: Clock): number {
+function run(state: WorkerState, task: WorkerTask): void {
   switch (task.kind) {
-    case 'step':
-      return step(state, task, clock);
+    case 'steps':
+      return steps(state, task);
     case 'evaluate':
-      return evaluate(state, task, clock);
+      return evaluate(state, task);
     case 'refresh':
       return refresh(state, task);
   }
 }
 
-/** One training step. Returns the gradient norm; if it isn't finite, weights and moments stay as they were. */
-function step(state: WorkerState, task: StepTask, clock: Clock): number {
+/** Each step as it comes; what is waited at the end of one counts for the next. */
+function steps(state: WorkerState, task: StepsTask): void {
+  const { control, train } = state;
+  const { rank, ranks } = task;
+  let clock = startClock();
+  for (let n = 0; control.awaitStep(rank, n); n++) {
+    const queued = train.queue.at(n);
+    clock.gradNorm = step(state, task, n, queued, clock);
+    clock.endedMs = sharedNow();
+    queued.writeReport(rank, clock);
+    clock = startClock();
+    wait(state, task, clock, () => control.finishStep(ranks));
+    control.setActivity(rank, 'idle');
+  }
+}
+
+function startClock(): Clock {
+  return {
+    forwardMs: 0,
+    backwardMs: 0,
+    reduceMs: 0,
+    updateMs: 0,
+    waitMs: 0,
+    microBatches: 0,
+    tokens: 0,
+    gradNorm: 0,
+    endedMs: 0,
+  };
+}
+
+/** Number n of the series, from 0. Returns the gradient norm; if it isn't finite, weights and moments stay as they were. */
+function step(state: WorkerState, task: StepsTask, n: number, queued: QueuedStep, clock: Clock): number {
   const { arena, control, engine, optimizer } = state;
   const { rank, ranks } = task;
-  const slots = computeGradients(state, task, clock);
-  wait(state, task, clock);
+  const number = task.first + n;
+  const head = queued.readHead();
+  const slots = computeGradients(state, task, number, queued, head, clock);
+  wait(state, task, clock, () => control.finishGradients(ranks));
 
   // Sum the gradients over the micro-batches.
   let started = performance.now();
@@ -126,9 +137,9 @@ function step(state: WorkerState, task: StepTask, clock: Clock): number {
   control.setActivity(rank, 'update');
   const gradNorm = gradientNorm(arena.squares);
   if (!Number.isFinite(gradNorm)) return gradNorm;
-  control.beginUpdate();
+  control.beginUpdate(n);
   control.setActivity(rank, 'update');
-  adamwStep(task.adamw, task.step, clipFactor(gradNorm, task.gradClip), state.adamw);
+  adamwStep({ ...task.adamw, lr: head.lr }, number, clipFactor(gradNorm, task.gradClip), state.adamw);
   forShares(state, Word.NextUpdate, ranks, (share, shares) => {
     if (engine.update) {
       engine.update(share, shares, arena.grads, arena.m, arena.v, state.adamw);
@@ -152,25 +163,32 @@ function step(state: WorkerState, task: StepTask, clock: Clock): number {
  * Takes micro-batches, or pairs of them, until none is left. The gradient of number k goes to slot k, whoever computes it;
  * that of a pair is the sum that the reduction begins with, and goes to the slot of its first one. Returns the slots in use.
  */
-function computeGradients(state: WorkerState, task: StepTask, clock: Clock): { count: number; stride: number } {
+function computeGradients(
+  state: WorkerState,
+  { rank, dropout: rate, seed }: StepsTask,
+  step: number,
+  { board, losses }: QueuedStep,
+  { paired, scoredTokens }: StepHead,
+  clock: Clock,
+): { count: number; stride: number } {
   const { arena, control, engine, train } = state;
-  const plan = train.board.read();
-  const dropout = { rate: task.dropout, seed: task.seed, step: task.step };
-  const atOnce = task.paired ? 2 : 1;
+  const plan = board.read();
+  const dropout = { rate, seed, step };
+  const atOnce = paired ? 2 : 1;
   const next = () => control.take(Word.NextTask) * atOnce;
   for (let k = next(); k < plan.microBatches; k = next()) {
     const started = performance.now();
     const count = Math.min(atOnce, plan.microBatches - k);
-    control.setActivity(task.rank, 'forward');
-    const batch = state.pack(train.corpus, plan, k, count, 1 / task.scoredTokens);
+    control.setActivity(rank, 'forward');
+    const batch = state.pack(train.corpus, plan, k, count, 1 / scoredTokens);
     if (count === 2) {
       if (!engine.pairs) throw new Error('this engine takes no pairs of micro-batches');
-      engine.pairs.forward(batch, plan.starts[k + 1] - plan.starts[k], dropout, arena.losses.subarray(k, k + 2));
+      engine.pairs.forward(batch, plan.starts[k + 1] - plan.starts[k], dropout, losses.subarray(k, k + 2));
     } else {
-      arena.losses[k] = engine.forward(batch, dropout);
+      losses[k] = engine.forward(batch, dropout);
     }
     const middle = performance.now();
-    control.setActivity(task.rank, 'backward');
+    control.setActivity(rank, 'backward');
     engine.backward(arena.grads.subarray(k * arena.slotStride, k * arena.slotStride + arena.weights.length));
     clock.forwardMs += middle - started;
     clock.backwardMs += performance.now() - middle;
@@ -180,31 +198,30 @@ function computeGradients(state: WorkerState, task: StepTask, clock: Clock): { c
   return { count: Math.ceil(plan.microBatches / atOnce), stride: atOnce * arena.slotStride };
 }
 
-function evaluate(state: WorkerState, task: EvaluateTask, clock: Clock): number {
+function evaluate(state: WorkerState, task: EvaluateTask): void {
   const { arena, control, engine, evaluation } = state;
   const plan = evaluation.board.read();
-  const started = performance.now();
   control.setActivity(task.rank, 'evaluate');
   const next = () => control.take(Word.NextTask);
   for (let k = next(); k < plan.microBatches; k = next()) {
     control.beat(task.rank);
-    const batch = state.pack(evaluation.corpus, plan, k, 1, 1);
-    arena.losses[k] = engine.loss(batch);
-    clock.tokens += batch.tokens.length;
+    arena.losses[k] = engine.loss(state.pack(evaluation.corpus, plan, k, 1, 1));
   }
-  clock.forwardMs += performance.now() - started;
-  return 0;
 }
 
-function refresh(state: WorkerState, task: RefreshTask): number {
+function refresh(state: WorkerState, task: RefreshTask): void {
   state.engine.refresh(task.rank, task.ranks);
-  return 0;
 }
 
-function wait(state: WorkerState, task: StepTask, clock: Clock): void {
+function wait(
+  { control }: WorkerState,
+  { rank, ranks }: StepsTask,
+  clock: Clock,
+  barrier = () => control.barrier(ranks),
+): void {
   const started = performance.now();
-  state.control.setActivity(task.rank, 'wait');
-  state.control.barrier(task.ranks);
+  control.setActivity(rank, 'wait');
+  barrier();
   clock.waitMs += performance.now() - started;
 }
 

@@ -1,4 +1,4 @@
-// What one may ask of a run from outside: flags that the loop reads between two steps.
+// What one may ask of a run from outside: flags that the loop reads at each step.
 
 import type { Activity } from '../parallel/control.js';
 import type { TrainControl } from './events.js';
@@ -12,6 +12,11 @@ export class RunControl implements TrainControl {
   /** Set by the run while it has workers. */
   activities: () => readonly Activity[] = () => [];
   private wake: (() => void) | null = null;
+
+  get isAnythingAsked(): boolean {
+    const { stopRequested, isPaused, saveRequested, evaluateRequested, workersRequested } = this;
+    return stopRequested || isPaused || saveRequested || evaluateRequested || workersRequested !== null;
+  }
 
   stop(): void {
     this.stopRequested = true;

@@ -131,7 +131,7 @@ export type TrainEvent =
   | NoticeEvent
   | EndEvent;
 
-/** What one may ask of a run while it goes on. Each takes effect at the next step boundary. */
+/** What one may ask of a run while it goes on. Each takes effect after the step that is under way. */
 export interface TrainControl {
   /** Stops after the current step and saves. */
   stop(): void;

@@ -1,19 +1,20 @@
 // Carries a run over the failure of its workers: new threads, and the task again. The repetition gives the same bits, since a
 // step depends on the weights before it, the batch and the seed alone.
 //
-// The rule: if no worker of the failed task had begun to change weights, the task is simply done again. If one had, the weights
+// The rule: if no worker had begun to change weights in what failed, that is simply done again. If one had, the weights
 // may be half changed, and copying 40 MB before every step would cost more than it saves: then weights and moments go back to
 // the copy that the last checkpoint was made from, and the steps since then are computed again, silently.
 
 import { WorkerError } from '../errors.js';
-import type { Coordinator, StepResult } from '../parallel/coordinator.js';
+import type { Coordinator } from '../parallel/coordinator.js';
 import { WorkerFailure } from '../parallel/pool.js';
 
 export interface RecoveryOptions {
   readonly coordinator: Pick<Coordinator, 'replaceWorkers' | 'refresh' | 'workers'>;
   /** Puts weights and moments back; returns the step they belong to. */
   readonly restore: () => number;
-  readonly computeStep: (step: number) => Promise<StepResult>;
+  /** Computes these steps again, the first and the last one included. */
+  readonly replay: (first: number, last: number) => Promise<void>;
   readonly warn: (message: string) => void;
 }
 
@@ -31,14 +32,28 @@ export class Recovery {
     return !this.isRestoreDue;
   }
 
-  /** Runs a task of the coordinator; `finished` is the step whose weights it starts from. Throws WorkerError when it gives up. */
-  async attempt<T>(finished: number, task: () => Promise<T>): Promise<T> {
+  /** Runs a task of the coordinator. Throws WorkerError when it gives up. */
+  async attempt<T>(finished: () => number, task: () => Promise<T>): Promise<T> {
+    async function* once() {
+      yield await task();
+    }
+    for await (const result of this.attemptEach(finished, once)) return result;
+    throw new Error('a task without a result');
+  }
+
+  /**
+   * The results of a task that has several, one after the other; after a failure it is begun anew, and goes on behind those it
+   * has had. `finished`: the step whose weights it would start from now. Throws WorkerError when it gives up.
+   */
+  async *attemptEach<T>(finished: () => number, task: () => AsyncIterable<T>): AsyncGenerator<T, void> {
     for (;;) {
       try {
-        if (this.isRestoreDue) await this.replay(finished);
-        const result = await task();
-        this.replacements = 0;
-        return result;
+        if (this.isRestoreDue) await this.replay(finished());
+        for await (const result of task()) {
+          this.replacements = 0;
+          yield result;
+        }
+        return;
       } catch (error) {
         if (!(error instanceof WorkerFailure)) throw error;
         this.isRestoreDue ||= error.hasUpdateBegun;
@@ -54,10 +69,10 @@ export class Recovery {
 
   /** From the last copy to the end of step `finished`. A failure in here leaves the restore due. */
   private async replay(finished: number): Promise<void> {
-    const { coordinator, restore, computeStep } = this.options;
+    const { coordinator, restore, replay } = this.options;
     const from = restore();
     await coordinator.refresh();
-    for (let step = from + 1; step <= finished; step++) await computeStep(step);
+    if (from < finished) await replay(from + 1, finished);
     this.isRestoreDue = false;
   }
 }

@@ -47,7 +47,6 @@ export function startEvent(
 export interface FinishedStep extends StepResult {
   readonly epoch: number;
   readonly lr: number;
-  readonly stepMs: number;
 }
 
 export function stepEvent(
@@ -56,7 +55,7 @@ export function stepEvent(
   progress: Progress,
   finished: FinishedStep,
 ): StepEvent {
-  const { plan, loss, gradNorm, reports, epoch, lr, stepMs } = finished;
+  const { plan, loss, gradNorm, reports, epoch, lr, ms: stepMs } = finished;
   return {
     type: 'step',
     step: progress.step,
@@ -70,8 +69,8 @@ export function stepEvent(
     stepMs,
     elapsedMs: progress.elapsedMs,
     phases: meanPhases(reports),
-    workers: reports.map((r) => ({
-      rank: r.rank,
+    workers: reports.map((r, rank) => ({
+      rank,
       tokens: r.tokens,
       microBatches: r.microBatches,
       busy: (r.forwardMs + r.backwardMs + r.reduceMs + r.updateMs) / stepMs,

@@ -1,5 +1,5 @@
 // The training run: an async generator of events. Prints nothing; whoever iterates decides what is shown and recorded.
-// The run advances only while somebody takes its events.
+// The run is at most one step ahead of the events that somebody has taken.
 
 import { lockFolder } from '../checkpoint/run-lock.js';
 import { createDataOrder, type DataOrder } from '../data/order.js';
@@ -9,7 +9,7 @@ import { WorkerError } from '../errors.js';
 import { createParameterTable, type ParameterTable } from '../model/parameters.js';
 import type { ModelShape } from '../model/shape.js';
 import { learningRate } from '../optim/schedule.js';
-import { Coordinator, type StepResult } from '../parallel/coordinator.js';
+import { Coordinator, type StepInput, type StepResult } from '../parallel/coordinator.js';
 import { RunControl } from './control.js';
 import type { EndEvent, NoticeEvent, TrainEvent } from './events.js';
 import type { TrainInputs } from './inputs.js';
@@ -113,7 +113,9 @@ class Run {
     this.recovery = new Recovery({
       coordinator: this.coordinator,
       restore: () => this.checkpoints.restore(),
-      computeStep: (step) => this.computeStep(step),
+      replay: async (first, last) => {
+        for await (const _ of this.steps(first, (step) => step === last));
+      },
       warn: (message) => this.aside.push(this.notice(message, 'warning')),
     });
     this.order = createDataOrder({ samples: train.count, batchSize, seed, shuffle: config.data.shuffle });
@@ -144,8 +146,8 @@ class Run {
       for (; reason === null; reason = this.reasonToEnd()) {
         yield* this.serveRequests();
         if (this.reasonToEnd() !== null) continue;
-        yield* this.trainStep();
-        yield* this.afterStep();
+        yield* this.trainSteps();
+        yield* this.afterSteps();
       }
       yield* this.finish(reason);
     } catch (error) {
@@ -170,32 +172,56 @@ class Run {
       }
     }
     this.checkpoints.begin();
-    await this.recovery.attempt(this.progress.step, () => this.coordinator.refresh());
+    await this.attempt(() => this.coordinator.refresh());
   }
 
-  /** The optimizer step with this number, over its batch: both follow from the configuration. */
-  private computeStep(step: number): Promise<StepResult> {
+  private attempt<T>(task: () => Promise<T>): Promise<T> {
+    return this.recovery.attempt(() => this.progress.step, task);
+  }
+
+  /** The optimizer steps from that number on, up to one that is the last. Their batches follow from the configuration. */
+  private steps(first: number, isLast: (step: number) => boolean): AsyncGenerator<StepResult, void> {
     const { model, training } = this.inputs.config;
-    return this.coordinator.step(this.order.batch(step), {
-      step,
-      dropout: model.dropout,
-      seed: training.seed,
-      gradClip: training.gradClip,
-      adamw: { ...training, lr: learningRate(training, step) },
-    });
+    const { order } = this;
+    function* inputs(): Generator<StepInput> {
+      for (let step = first; ; step++) {
+        yield { samples: order.batch(step), lr: learningRate(training, step) };
+        if (isLast(step)) return;
+      }
+    }
+    const settings = { first, dropout: model.dropout, seed: training.seed, gradClip: training.gradClip };
+    return this.coordinator.steps({ ...settings, adamw: training }, inputs());
   }
 
-  private async *trainStep(): AsyncGenerator<TrainEvent, void> {
-    const step = this.progress.step + 1;
-    const started = performance.now();
-    const result = await this.recovery.attempt(step - 1, () => this.computeStep(step));
-    const stepMs = performance.now() - started;
+  /** Steps until something is due after one, or somebody asks for something. */
+  private async *trainSteps(): AsyncGenerator<TrainEvent, void> {
+    const { progress, control, questions } = this;
+    const isLast = (step: number) => this.isAnythingDue(step) || control.isAnythingAsked || questions.length > 0;
+    const results = this.recovery.attemptEach(
+      () => progress.step,
+      () => this.steps(progress.step + 1, isLast),
+    );
+    for await (const result of results) {
+      yield* this.recordStep(result);
+      // The step after it is on its way; nobody needs it.
+      if (this.reasonToEnd() === 'diverged') return;
+      yield* this.drain();
+    }
+  }
+
+  private isAnythingDue(step: number): boolean {
+    const { evalInterval, saveInterval, maxSteps } = this.inputs.config.training;
+    return step % evalInterval === 0 || step % saveInterval === 0 || step === maxSteps;
+  }
+
+  private *recordStep(result: StepResult): Generator<TrainEvent, void> {
     const { progress } = this;
+    const step = progress.step + 1;
     progress.step = step;
-    recordStep(progress, stepMs, result.plan.tokens);
+    recordStep(progress, result.ms, result.plan.tokens);
     const epoch = this.order.epoch(step);
     const lr = learningRate(this.inputs.config.training, step);
-    yield stepEvent(this.inputs.train, this.shape, progress, { ...result, epoch, lr, stepMs });
+    yield stepEvent(this.inputs.train, this.shape, progress, { ...result, epoch, lr });
 
     if (Number.isFinite(result.loss) && Number.isFinite(result.gradNorm)) {
       progress.trainLoss = result.loss;
@@ -207,8 +233,8 @@ class Run {
     yield this.notice(`${what}: step ${step} left the weights as they were`, 'warning');
   }
 
-  /** What is due after a step: evaluation, checkpoints. */
-  private async *afterStep(): AsyncGenerator<TrainEvent, void> {
+  /** What is due after the last step: evaluation, checkpoints. */
+  private async *afterSteps(): AsyncGenerator<TrainEvent, void> {
     const { saveInterval } = this.inputs.config.training;
     // Before the save: the checkpoint then tells of the evaluation, and a resumed run neither repeats it nor leaves it out.
     if (this.isEvaluationDue()) yield* this.evaluate();
@@ -229,7 +255,7 @@ class Run {
     const { step } = progress;
     if (progress.lastEvaluation?.step === step) return;
     const started = performance.now();
-    const evalLoss = await this.recovery.attempt(step, () => this.coordinator.evaluate());
+    const evalLoss = await this.attempt(() => this.coordinator.evaluate());
     const evalMs = performance.now() - started;
     progress.elapsedMs += evalMs;
     progress.lastEvaluation = { step, loss: evalLoss };

@@ -8,7 +8,7 @@ import { initializeWeights } from '../model/init.js';
 import { createParameterTable } from '../model/parameters.js';
 import type { ModelShape } from '../model/shape.js';
 import { learningRate } from '../optim/schedule.js';
-import { Coordinator, type StepResult } from '../parallel/coordinator.js';
+import { Coordinator, type StepInput, type StepResult } from '../parallel/coordinator.js';
 
 export interface StepInputs {
   readonly config: Config;
@@ -25,13 +25,9 @@ export interface StepSetting {
   readonly mergeDuplicates: boolean;
 }
 
-export interface TimedStep extends StepResult {
-  readonly ms: number;
-}
-
 export interface StepRunner {
-  /** One step over the batch that training has in step `batch` (from 1). */
-  step(batch: number): Promise<TimedStep>;
+  /** A series of steps over the batches that training has in those steps (from 1). */
+  steps(batches: readonly number[]): Promise<StepResult[]>;
   /** New threads make the first steps slow, as do cold caches and untouched memory: takes a few, `most` of them. */
   warmUp(most: number): Promise<void>;
   /** Another number of workers over the same memory. */
@@ -67,18 +63,23 @@ export async function openSteps(inputs: StepInputs, setting: StepSetting): Promi
   initializeWeights(table, seed, coordinator.arena.weights);
   await coordinator.refresh();
   let done = 0;
-  const step = async (batch: number) => {
-    const started = performance.now();
-    const settings = { step: ++done, dropout, seed, gradClip };
-    const adamw = { ...config.training, lr: learningRate(config.training, done) };
-    const result = await coordinator.step(order.batch(batch), { ...settings, adamw });
-    return { ...result, ms: performance.now() - started };
+  const run = async (batches: Iterable<number>) => {
+    function* inputs(): Generator<StepInput> {
+      for (const batch of batches) yield { samples: order.batch(batch), lr: learningRate(config.training, ++done) };
+    }
+    const results: StepResult[] = [];
+    const settings = { first: done + 1, dropout, seed, gradClip, adamw: config.training };
+    for await (const result of coordinator.steps(settings, inputs())) results.push(result);
+    return results;
   };
   return {
-    step,
+    steps: run,
     async warmUp(most) {
       const started = performance.now();
-      for (let i = 0; i < most && performance.now() - started < WARM_UP_MS; i++) await step(1);
+      function* firstBatch() {
+        for (let i = 0; i < most && performance.now() - started < WARM_UP_MS; i++) yield 1;
+      }
+      await run(firstBatch());
     },
     resize: (threads) => coordinator.resize(threads),
     close: () => coordinator.close(),

@@ -7,7 +7,7 @@ import type { WorkerReport } from '../parallel/tasks.js';
 import type { Visit } from './measurement.js';
 import type { Trial } from './rounds.js';
 import type { Setting } from './settings.js';
-import { openSteps, type StepInputs, type StepRunner, shapeOf, type TimedStep } from './steps.js';
+import { openSteps, type StepInputs, type StepRunner, shapeOf } from './steps.js';
 
 export type TrialInputs = StepInputs;
 
@@ -37,7 +37,7 @@ export function createTrialOpener(inputs: TrialInputs): TrialOpener {
     if (!isFirst && floats * 4 + setting.threads * WORKER_BYTES > SHARE_OF_MEMORY * availableMemory()) return null;
     const runner = await openSteps({ ...inputs, selection }, { ...setting, mergeDuplicates });
     await runner.warmUp(MOST_WARM_UP_STEPS);
-    steps ??= Math.min(MOST_STEPS, Math.max(1, Math.round(VISIT_MS / (await runner.step(1)).ms)));
+    steps ??= Math.min(MOST_STEPS, Math.max(1, Math.round(VISIT_MS / (await runner.steps([1]))[0].ms)));
     const batches = Array.from({ length: steps }, (_, i) => i + 1);
     return {
       async visit() {
@@ -51,8 +51,7 @@ export function createTrialOpener(inputs: TrialInputs): TrialOpener {
 
 async function measureVisit(batches: readonly number[], runner: StepRunner): Promise<Omit<Visit, 'round'>> {
   const cpu = process.cpuUsage();
-  const times: TimedStep[] = [];
-  for (const batch of batches) times.push(await runner.step(batch));
+  const times = await runner.steps(batches);
   const { user, system } = process.cpuUsage(cpu);
   const busyMs = sum(times.flatMap(({ reports }) => reports.map(busyTime)));
   return {

@@ -4,20 +4,25 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Control, type Counter, Word } from '../../src/parallel/control.js';
 import { explore, ProtocolError, touch } from '../helpers/interleavings.js';
-import { exploreStep, exploreTasks } from './protocol.js';
+import { exploreSteps, exploreTasks } from './protocol.js';
 
 test('protocol: two workers do a step in every order without a race, a deadlock or a lost micro-batch', () => {
   for (const isFused of [true, false]) {
-    const { states } = exploreStep({ workers: 2, microBatches: 4, trouble: 'none', spins: 8, isFused });
+    const { states } = exploreSteps({ workers: 2, microBatches: 4, trouble: 'none', spins: 8, isFused });
     // Fewer would mean that some order was not looked at.
-    assert.ok(states > (isFused ? 2000 : 4000), `${states} states`);
+    assert.ok(states > 50_000, `${states} states`);
   }
+});
+
+test('protocol: in a series of steps everybody goes on to the next one only when all is there, and done', () => {
+  const { states } = exploreSteps({ workers: 2, microBatches: 1, steps: 3, trouble: 'none' });
+  assert.ok(states > 50_000, `${states} states`);
 });
 
 test('protocol: a worker that throws or dies anywhere, and an abort at any moment, leave nobody behind and hide no change', () => {
   for (const trouble of ['throws', 'dies', 'aborted'] as const) {
-    const { states } = exploreStep({ workers: 2, microBatches: 1, trouble });
-    assert.ok(states > 1000, `${trouble}: ${states} states`);
+    const { states } = exploreSteps({ workers: 2, microBatches: 1, steps: 2, trouble });
+    assert.ok(states > 3000, `${trouble}: ${states} states`);
   }
 });
 
@@ -34,10 +39,11 @@ function wordsOf(control: Control): Int32Array {
 }
 
 class WrongOrder extends Control {
-  override barrier(workers: number): void {
+  override barrier(workers: number, action?: () => void): void {
     const words = wordsOf(this);
     const generation = Atomics.load(words, Word.Generation);
     if (Atomics.add(words, Word.Arrived, 1) + 1 === workers) {
+      action?.();
       Atomics.add(words, Word.Generation, 1);
       Atomics.store(words, Word.Arrived, 0);
       Atomics.notify(words, Word.Generation);
@@ -51,12 +57,12 @@ class WrongOrder extends Control {
 }
 
 class WithoutWaking extends Control {
-  override barrier(workers: number): void {
+  override barrier(workers: number, action?: () => void): void {
     const { notify } = Atomics;
     const silent = () => 0;
     Object.assign(Atomics, { notify: silent });
     try {
-      super.barrier(workers);
+      super.barrier(workers, action);
     } finally {
       Object.assign(Atomics, { notify });
     }
@@ -64,9 +70,10 @@ class WithoutWaking extends Control {
 }
 
 class ReadsGenerationLate extends Control {
-  override barrier(workers: number): void {
+  override barrier(workers: number, action?: () => void): void {
     const words = wordsOf(this);
     if (Atomics.add(words, Word.Arrived, 1) + 1 === workers) {
+      action?.();
       Atomics.store(words, Word.Arrived, 0);
       Atomics.add(words, Word.Generation, 1);
       Atomics.notify(words, Word.Generation);
@@ -78,7 +85,52 @@ class ReadsGenerationLate extends Control {
 }
 
 class NoBarrier extends Control {
-  override barrier(): void {}
+  override barrier(_workers: number, action?: () => void): void {
+    action?.();
+  }
+}
+
+/** Says that a step is finished before all have arrived. */
+class FinishesEarly extends Control {
+  override finishStep(workers: number): void {
+    const words = wordsOf(this);
+    if (Atomics.load(words, Word.Arrived) === 0) {
+      Atomics.add(words, Word.Finished, 1);
+      Atomics.notify(words, Word.Finished);
+    }
+    this.barrier(workers, () => this.resetCounters());
+  }
+}
+
+/** Every worker has the counters start anew, also when a fast one takes of them already. */
+class ResetsLate extends Control {
+  override finishStep(workers: number): void {
+    super.finishStep(workers);
+    this.resetCounters();
+  }
+}
+
+/** Leaves it to the next step to wake the coordinator, also when there is none. */
+class FinishesSilently extends Control {
+  override finishStep(workers: number): void {
+    this.barrier(workers, () => {
+      this.resetCounters();
+      Atomics.add(wordsOf(this), Word.Finished, 1);
+    });
+  }
+}
+
+class PublishesSilently extends Control {
+  override publish(): void {
+    Atomics.add(wordsOf(this), Word.Published, 2);
+  }
+}
+
+/** Leaves when it is told that no more will come, without doing what came before that. */
+class LeavesEarly extends Control {
+  override awaitStep(rank: number, done: number): boolean {
+    return super.awaitStep(rank, done) && (Atomics.load(wordsOf(this), Word.Published) & 1) === 0;
+  }
 }
 
 class GivesTwice extends Control {
@@ -98,8 +150,13 @@ const BROKEN: [what: string, broken: typeof Control, problem: RegExp][] = [
   ['the generation moves before the count is reset', WrongOrder, /sleep for ever|race for/],
   ['nobody is woken', WithoutWaking, /^thread [\d and]+ would sleep for ever/],
   ['the generation is read after the arrival', ReadsGenerationLate, /^thread [\d and]+ would sleep for ever/],
-  ['there is no barrier', NoBarrier, /race for/],
-  ['taking a number is not one step', GivesTwice, /race for (losses|grads)|handed out once/],
+  ['there is no barrier', NoBarrier, /race for|no word says so/],
+  ['taking a number is not one step', GivesTwice, /race for (losses|grads)|wrote it once|no word says so/],
+  ['a step is finished for the coordinator before it is for the workers', FinishesEarly, /race for (losses|report|board)|finished once/],
+  ['everybody resets the counters', ResetsLate, /race for|wrote it once|start from 0/],
+  ['the coordinator is not woken by the last step', FinishesSilently, /^thread 2 would sleep for ever/],
+  ['nobody is told of a new step', PublishesSilently, /^thread [\d and]+ would sleep for ever/],
+  ['the end of a series hides its last step', LeavesEarly, /sleep for ever|finished once/],
   ['a change is not announced', HidesUpdate, /^weights are being changed, and no word says so/],
 ];
 
@@ -107,7 +164,7 @@ for (const [what, broken, problem] of BROKEN) {
   test(`protocol: the checker sees it when ${what}`, () => {
     const createControl = (buffer: SharedArrayBuffer, spins: number) => new broken(buffer, spins);
     assert.throws(
-      () => exploreStep({ workers: 2, microBatches: 2, trouble: 'none', createControl }),
+      () => exploreSteps({ workers: 2, microBatches: 2, steps: 2, trouble: 'none', createControl }),
       (error: unknown) => {
         assert.ok(error instanceof ProtocolError, String(error));
         assert.match(error.message, problem);
@@ -120,21 +177,22 @@ for (const [what, broken, problem] of BROKEN) {
 }
 
 test('protocol: a barrier taken out of a step, whichever it is, is a race', () => {
-  for (const missing of [1, 2, 3]) {
-    const isFused = missing < 3; // In one pass there are two.
+  for (const missing of [1, 2, 3, 4]) {
+    const isFused = missing < 4; // In one pass there are three.
     class Gap extends Control {
       // The threads are run in turns from their beginnings, each with its barriers.
       private readonly passed = new Map<object, number>();
-      override barrier(workers: number): void {
+      override barrier(workers: number, action?: () => void): void {
         const nth = (this.passed.get(this) ?? 0) + 1;
         this.passed.set(this, nth);
-        if (nth !== missing) super.barrier(workers);
+        if (nth !== missing) super.barrier(workers, action);
+        else action?.();
       }
     }
     const createControl = (buffer: SharedArrayBuffer, spins: number) => new Gap(buffer, spins);
     assert.throws(
-      () => exploreStep({ workers: 2, microBatches: 2, trouble: 'none', isFused, createControl }),
-      /race for/,
+      () => exploreSteps({ workers: 2, microBatches: 2, steps: 2, trouble: 'none', isFused, createControl }),
+      /race for|no word says so/,
     );
   }
 });

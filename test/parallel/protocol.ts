@@ -1,10 +1,12 @@
-// The workers' real code, with parts that record what they touch in the place of engine and optimizer, for the model checker.
+// The workers' real code, with parts that record what they touch in the place of engine and optimizer, and a coordinator that
+// keeps the queue of steps as the real one does, for the model checker.
 
 import assert from 'node:assert/strict';
 import { NORM_BLOCK } from '../../src/optim/reduce.js';
 import type { Arena } from '../../src/parallel/arena.js';
 import { AbortedError, Control, type Counter, createControl, Word } from '../../src/parallel/control.js';
-import type { StepTask } from '../../src/parallel/tasks.js';
+import { QUEUE_LENGTH } from '../../src/parallel/queue.js';
+import type { StepsTask } from '../../src/parallel/tasks.js';
 import { createTaskRunner, type WorkerState } from '../../src/parallel/worker.js';
 import { at, type Explored, explore, type Snapshot, touch } from '../helpers/interleavings.js';
 
@@ -20,6 +22,8 @@ export type Trouble =
 export interface Scenario {
   readonly workers: number;
   readonly microBatches: number;
+  /** In the series; absent: 1. */
+  readonly steps?: number;
   readonly trouble: Trouble;
   /** The engine steps and packs the weights in one pass, or the optimizer steps them first. Absent: in one pass. */
   readonly isFused?: boolean;
@@ -33,20 +37,26 @@ export interface Scenario {
 
 const WORDS = Word.FirstWorker;
 
-/** One training step in every order. Throws ProtocolError. */
-export function exploreStep(scenario: Scenario): Explored {
+/** A series of training steps in every order. Throws ProtocolError. */
+export function exploreSteps(scenario: Scenario): Explored {
   const { workers, trouble, spins = 0, timeouts = 0 } = scenario;
   const create = scenario.createControl ?? ((buffer, count) => new Control(buffer, count));
   const control = create(createControl(workers), spins);
   const ranks = Array.from({ length: workers }, (_, rank) => rank);
-  const threads = ranks.map((rank) => stepOf(control, rank, scenario));
-  const hasCoordinator = trouble === 'dies' || trouble === 'aborted';
-  if (hasCoordinator) threads.push(() => control.abort());
+  const threads = ranks.map((rank) => workerOf(control, rank, scenario));
+  const memory = [...(scenario.memory ?? new Array<number>(WORDS).fill(0))];
+  if (trouble === 'none') {
+    threads.push(coordinatorOf(control, scenario));
+  } else {
+    // It has published all, and is awaiting results: fewer orders to look at.
+    memory[Word.Published] = 2 * (scenario.steps ?? 1) + 1;
+    if (trouble !== 'throws') threads.push(() => control.abort());
+  }
   return explore({
     threads,
     words: WORDS,
-    counted: writtenOnce(workers, scenario.microBatches),
-    memory: scenario.memory,
+    counted: [...expectedWrites(scenario).keys()],
+    memory,
     // What a worker says it does is read by the watchdog alone.
     isIgnored: (word) => word >= Word.FirstWorker,
     mortal: trouble === 'dies' ? 0 : undefined,
@@ -60,10 +70,10 @@ export function exploreStep(scenario: Scenario): Explored {
   });
 }
 
-/** A step with trouble, then from each end it can have the next one without; returns how many beginnings that were. */
+/** Steps with trouble, then from each end they can have the next ones without; returns how many beginnings that were. */
 export function exploreTasks(scenario: Scenario): number {
   const beginnings = new Map(
-    exploreStep(scenario).ends.map((memory) => {
+    exploreSteps(scenario).ends.map((memory) => {
       const words = new SharedArrayBuffer(4 * (WORDS + 2 * scenario.workers));
       new Int32Array(words).set(memory);
       new Control(words).reset();
@@ -71,17 +81,19 @@ export function exploreTasks(scenario: Scenario): number {
       return [begun.join(), begun];
     }),
   );
-  for (const memory of beginnings.values()) exploreStep({ ...scenario, trouble: 'none', memory });
+  for (const memory of beginnings.values()) exploreSteps({ ...scenario, trouble: 'none', memory });
   return beginnings.size;
 }
 
-/** That a change of weights is never hidden. */
+/** That a change of weights is never hidden: each step writes every weight once. */
 function checkUpdate({ memory, writes }: Snapshot): void {
-  const hasChanged = [...writes.keys()].some((name) => name.startsWith('weights'));
-  if (hasChanged) assert.notEqual(memory[Word.UpdateBegun], 0, 'weights are being changed, and no word says so');
+  const changes = Math.max(0, ...[...writes].flatMap(([name, count]) => (name.startsWith('weights') ? [count] : [])));
+  if (changes <= memory[Word.Finished]) return;
+  assert.equal(memory[Word.UpdateBegun], changes, 'weights are being changed, and no word says so');
 }
 
-function checkEnd({ memory, threads, writes }: Snapshot, { workers, microBatches, trouble }: Scenario): void {
+function checkEnd({ memory, threads, writes }: Snapshot, scenario: Scenario): void {
+  const { workers, steps = 1, trouble } = scenario;
   const team = threads.slice(0, workers);
   for (const [rank, { end, error }] of team.entries()) {
     assert.notEqual(end, null, `worker ${rank} has not ended`);
@@ -89,38 +101,74 @@ function checkEnd({ memory, threads, writes }: Snapshot, { workers, microBatches
     if (end === 'threw' && !isOwn) assert.ok(error instanceof AbortedError, `worker ${rank}: ${error}`);
   }
   if (trouble !== 'none') return;
-  for (const { end } of team) assert.equal(end, 'returned');
+  for (const { end } of threads) assert.equal(end, 'returned');
   assert.equal(memory[Word.Arrived], 0, 'the next barrier does not start from 0');
   assert.equal(memory[Word.Aborted], 0);
-  const handedOut = [memory[Word.NextTask], memory[Word.NextReduction], memory[Word.NextUpdate]];
-  const expected = [microBatches, sharesOf(workers), sharesOf(workers)].map((count) => count + workers);
-  assert.deepEqual(handedOut, expected, 'not every number was handed out once');
-  for (const name of writtenOnce(workers, microBatches)) assert.equal(writes.get(name), 1, `${name} is written once`);
+  assert.equal(memory[Word.Finished], steps, 'not every step was finished once');
+  for (const counter of [Word.NextTask, Word.NextReduction, Word.NextUpdate])
+    assert.equal(memory[counter], 0, 'the next step does not start from 0');
+  for (const [name, count] of expectedWrites(scenario))
+    assert.equal(writes.get(name) ?? 0, count, `${name}: not each of its steps wrote it once`);
 }
 
-/** What each step writes exactly once, whoever does it. */
-function writtenOnce(workers: number, microBatches: number): string[] {
-  const shares = Array.from({ length: sharesOf(workers) }, (_, share) => share);
-  const losses = Array.from({ length: microBatches }, (_, k) => `losses ${k}`);
-  return [...losses, ...shares.flatMap((share) => [`squares ${share}`, `weights ${share}`, `moments ${share}`])];
+/** How often the series writes what each step writes exactly once, whoever does it. */
+function expectedWrites({ workers, microBatches, steps = 1 }: Scenario): Map<string, number> {
+  const counts = new Map<string, number>();
+  const count = (name: string) => counts.set(name, (counts.get(name) ?? 0) + 1);
+  for (let n = 0; n < steps; n++) {
+    for (let k = 0; k < microBatches; k++) count(`losses ${placeOf(n)} ${k}`);
+    for (let rank = 0; rank < workers; rank++) count(`report ${placeOf(n)} ${rank}`);
+    for (let share = 0; share < sharesOf(workers); share++)
+      for (const name of ['squares', 'weights', 'moments']) count(`${name} ${share}`);
+  }
+  return counts;
 }
 
-function stepOf(control: Control, rank: number, scenario: Scenario): () => void {
-  const { workers, microBatches, isFused = true } = scenario;
-  const task: StepTask = {
-    kind: 'step',
+const placeOf = (n: number) => n % QUEUE_LENGTH;
+
+function workerOf(control: Control, rank: number, { workers, microBatches, isFused = true }: Scenario): () => void {
+  const task: StepsTask = {
+    kind: 'steps',
     rank,
     ranks: workers,
-    step: 1,
-    scoredTokens: 1,
-    paired: false,
+    first: 1,
     dropout: 0,
     seed: 0,
     gradClip: 1,
-    adamw: { lr: 0.1, beta1: 0.9, beta2: 0.99, eps: 1e-8, weightDecay: 0 },
+    adamw: { beta1: 0.9, beta2: 0.99, eps: 1e-8, weightDecay: 0 },
   };
   return () => {
     createTaskRunner(recordingState(control, workers, microBatches, isFused))(task);
+  };
+}
+
+/** What Coordinator.steps does, but that it sleeps where that one awaits. */
+function coordinatorOf(control: Control, { workers, microBatches, steps = 1 }: Scenario): () => void {
+  const words = (control as unknown as { words: Int32Array }).words;
+  let published = 0;
+  const publishNext = () => {
+    if (published === steps) return control.endSeries();
+    touch([], [`board ${placeOf(published++)}`]);
+    control.publish();
+  };
+  const hasFinished = (n: number) => {
+    for (;;) {
+      const finished = control.finished();
+      if (finished > n) return true;
+      if (Atomics.load(words, Word.Aborted) !== 0) return false;
+      Atomics.wait(words, Word.Finished, finished);
+    }
+  };
+  return () => {
+    published = 0;
+    publishNext();
+    for (let n = 0; n < steps; n++) {
+      publishNext();
+      at(`awaits the end of step ${n}`);
+      if (!hasFinished(n)) return;
+      const results = Array.from({ length: microBatches }, (_, k) => `losses ${placeOf(n)} ${k}`);
+      touch([...results, ...Array.from({ length: workers }, (_, rank) => `report ${placeOf(n)} ${rank}`)], []);
+    }
   };
 }
 
@@ -138,15 +186,6 @@ function recordingState(control: Control, workers: number, microBatches: number,
     weights: { length: shards.length * NORM_BLOCK },
     slotStride: 1,
     grads: { subarray: (begin: number) => ({ slot: begin }) },
-    losses: new Proxy(
-      {},
-      {
-        set: (_, slot) => {
-          touch([], [`losses ${String(slot)}`]);
-          return true;
-        },
-      },
-    ),
     squares: {
       *[Symbol.iterator]() {
         touch(all('squares'), []);
@@ -157,12 +196,12 @@ function recordingState(control: Control, workers: number, microBatches: number,
   const { barrier, take } = control;
   const ownControl = Object.assign(Object.create(control), {
     // Behind a barrier a worker keeps nothing but its place in the program; behind a finished task likewise.
-    barrier(count: number) {
-      barrier.call(ownControl, count);
+    barrier(count: number, action?: () => void) {
+      barrier.call(ownControl, count, action);
       at(`behind barrier ${++barriers}`);
     },
     take(counter: Counter) {
-      at(`takes of ${Word[counter]}`);
+      at(`takes of ${Word[counter]} behind barrier ${barriers}`);
       return take.call(ownControl, counter);
     },
   }) as Control;
@@ -193,9 +232,29 @@ function recordingState(control: Control, workers: number, microBatches: number,
       },
     },
     pack: () => ({ tokens: { length: 1 } }),
-    train: { corpus: null, board: { read: () => ({ microBatches }) } },
+    train: { corpus: null, queue: { at: (n: number) => recordingStep(placeOf(n), microBatches) } },
     evaluation: null,
     adamw: new Float32Array(10),
     sharesPerWorker: SHARES_PER_WORKER,
   } as unknown as WorkerState;
+}
+
+function recordingStep(place: number, microBatches: number) {
+  const losses = {
+    set: (_: object, k: string | symbol) => {
+      touch([], [`losses ${place} ${String(k)}`]);
+      return true;
+    },
+  };
+  return {
+    board: {
+      read() {
+        touch([`board ${place}`], []);
+        return { microBatches };
+      },
+    },
+    losses: new Proxy({}, losses),
+    readHead: () => ({ lr: 0.1, scoredTokens: 1, paired: false }),
+    writeReport: (rank: number) => touch([], [`report ${place} ${rank}`]),
+  };
 }

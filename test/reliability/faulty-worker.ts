@@ -14,12 +14,20 @@ import { FAULT_KEY, type Fault, type FaultKind } from './fault.js';
 const fault = getEnvironmentData(FAULT_KEY) as unknown as Fault;
 const times = new Int32Array(fault.times);
 let current: WorkerTask | null = null;
+/** Of a series, the present one. */
+let step = 0;
 let met = 0;
 
-const { setActivity } = Control.prototype;
+const { setActivity, awaitStep } = Control.prototype;
 Control.prototype.setActivity = function (rank, activity) {
   setActivity.call(this, rank, activity);
   if (activity === fault.at && ++met === (fault.nth ?? 1)) failIfDue();
+};
+
+Control.prototype.awaitStep = function (rank, done) {
+  const isThere = awaitStep.call(this, rank, done);
+  if (isThere && current?.kind === 'steps') begin(current.first + done);
+  return isThere;
 };
 
 const sleep = Atomics.wait;
@@ -32,16 +40,20 @@ const run = createWorker(workerData);
 
 export default run.then((work) => (task: WorkerTask) => {
   current = task;
+  if (task.kind !== 'steps') begin(0);
+  work(task);
+  current = null;
+});
+
+function begin(number: number): void {
+  step = number;
   met = 0;
   if (fault.at === undefined) failIfDue();
-  const report = work(task);
-  current = null;
-  return report;
-});
+}
 
 function failIfDue(): void {
   if (current === null || current.kind !== fault.task) return;
-  if (current.kind === 'step' && current.step < (fault.step ?? 1)) return;
+  if (current.kind === 'steps' && step < (fault.step ?? 1)) return;
   if (fault.rank !== undefined && current.rank !== fault.rank) return;
   if (Atomics.sub(times, 0, 1) > 0) fail(fault.kind);
 }

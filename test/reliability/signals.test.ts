@@ -101,7 +101,7 @@ for (const view of ['', '--plain']) {
 /** The second worker hangs in native code in step 5, for ever. */
 const HUNG = {
   run: { workers: 2, model: { n_layer: 1, n_embd: 32 } },
-  fault: { kind: 'native', task: 'step', step: 5, rank: 1, at: 'reduce' },
+  fault: { kind: 'native', task: 'steps', step: 5, rank: 1, at: 'reduce' },
 } as const;
 
 test('signals: the second SIGINT ends the process at once, even with a worker that hangs in native code', async () => {

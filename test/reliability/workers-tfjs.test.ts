@@ -35,7 +35,7 @@ for (const [kind, step, at, nth, remedy] of [
 ] as const) {
   test(`workers of tfjs: ${kind} (step ${step}, ${at}) is survived with the same bits, and named`, async () => {
     const folder = temporaryFolder();
-    const events = await runToEnd(withFault(inputsFor(folder), { kind, task: 'step', step, at, nth }));
+    const events = await runToEnd(withFault(inputsFor(folder), { kind, task: 'steps', step, at, nth }));
     const warnings = events.flatMap((event) =>
       event.type === 'notice' && event.level === 'warning' ? [event.message] : [],
     );

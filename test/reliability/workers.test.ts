@@ -36,16 +36,16 @@ const REPLAYED = 'computed again since the last copy';
 const CASES: Case[] = [
   [{ kind: 'throw', task: 'refresh' }, /failed in task refresh: a mistake somewhere/],
   // Whoever comes first: another may find every micro-batch taken in all of a run of twelve short steps.
-  [{ kind: 'throw', task: 'step', step: 3, at: 'forward' }, /worker [01] failed in step 3: a mistake somewhere/],
-  [{ kind: 'exit', task: 'step', step: 7, at: 'backward' }, /failed in step 7: worker exited with code: 7/],
-  [{ kind: 'heap', task: 'step', step: 7, at: 'forward' }, /failed in step 7: .*memory/],
-  [{ kind: 'loop', task: 'step', step: 7, at: 'backward' }, /failed in step 7: no sign of life for 2 s \(backward\)/],
-  [{ kind: 'exit', task: 'step', step: 6, at: 'asleep' }, /failed in step \d+: worker exited/],
-  [{ kind: 'exit', task: 'step', step: 7, rank: 0, at: 'reduce' }, /worker 0 failed in step 7/],
-  [{ kind: 'exit', task: 'step', step: 4, rank: 0, at: 'update', nth: 2 }, /worker 0 failed in step 4: worker exited/],
-  [{ kind: 'throw', task: 'step', step: 9, rank: 1, at: 'update', nth: 2 }, /worker 1 failed in step 9: a mistake/],
+  [{ kind: 'throw', task: 'steps', step: 3, at: 'forward' }, /worker [01] failed in step 3: a mistake somewhere/],
+  [{ kind: 'exit', task: 'steps', step: 7, at: 'backward' }, /failed in step 7: worker exited with code: 7/],
+  [{ kind: 'heap', task: 'steps', step: 7, at: 'forward' }, /failed in step 7: .*memory/],
+  [{ kind: 'loop', task: 'steps', step: 7, at: 'backward' }, /failed in step 7: no sign of life for 2 s \(backward\)/],
+  [{ kind: 'exit', task: 'steps', step: 6, at: 'asleep' }, /failed in step \d+: worker exited/],
+  [{ kind: 'exit', task: 'steps', step: 7, rank: 0, at: 'reduce' }, /worker 0 failed in step 7/],
+  [{ kind: 'exit', task: 'steps', step: 4, rank: 0, at: 'update', nth: 2 }, /worker 0 failed in step 4: worker exited/],
+  [{ kind: 'throw', task: 'steps', step: 9, rank: 1, at: 'update', nth: 2 }, /worker 1 failed in step 9: a mistake/],
   [
-    { kind: 'loop', task: 'step', step: 9, rank: 1, at: 'update', nth: 2 },
+    { kind: 'loop', task: 'steps', step: 9, rank: 1, at: 'update', nth: 2 },
     /worker 1 failed in step 9: no sign of life/,
   ],
   [{ kind: 'exit', task: 'evaluate', at: 'evaluate' }, /failed in task evaluate: worker exited/],
@@ -74,14 +74,14 @@ for (const [fault, warning] of CASES) {
 test('workers: one that dies before it changes its weights while another changes them is replayed to the same bits', async () => {
   // Which of the two gets there first differs from run to run; with the other's update begun the step can't be done again.
   const folder = temporaryFolder();
-  const fault = { kind: 'exit', task: 'step', step: 8, rank: 1, at: 'update' } as const;
+  const fault = { kind: 'exit', task: 'steps', step: 8, rank: 1, at: 'update' } as const;
   await runToEnd(withFault(testInputs(folder, OPTIONS), fault));
   assert.deepEqual(checkpointsOf(folder), expected);
 });
 
 test('workers: three failures in a row are survived', async () => {
   const folder = temporaryFolder();
-  const fault = { kind: 'exit', task: 'step', step: 8, rank: 0, at: 'update', nth: 2 } as const;
+  const fault = { kind: 'exit', task: 'steps', step: 8, rank: 0, at: 'update', nth: 2 } as const;
   const events = await runToEnd(withFault(testInputs(folder, OPTIONS), fault, { count: 3 }));
   assert.equal(warningsOf(events).length, 3);
   assert.deepEqual(checkpointsOf(folder), expected);
@@ -93,7 +93,7 @@ test('workers: a segfault ends the process, and the last checkpoint resumes to t
   for (const at of ['forward', 'update'] as const) {
     const folder = temporaryFolder();
     // In step 7: the checkpoint of step 5 is written, or being written.
-    const fault = { kind: 'segfault', task: 'step', step: 7, at } as const;
+    const fault = { kind: 'segfault', task: 'steps', step: 7, at } as const;
     const { signal, exitCode } = await startFaulty(folder, { run: OPTIONS, fault }).ended;
     assert.deepEqual([signal, exitCode], ['SIGSEGV', null]);
     await runToEnd(testInputs(folder, { ...OPTIONS, resume: canResume(folder) }));
@@ -108,7 +108,7 @@ test('workers: the fourth failure in a row ends the run with everything saved, a
   ] as const) {
     const folder = temporaryFolder();
     const at = nth === 1 ? 'forward' : 'update';
-    const fault = { kind: 'throw', task: 'step', step: 8, at, nth } as const;
+    const fault = { kind: 'throw', task: 'steps', step: 8, at, nth } as const;
     await assert.rejects(runToEnd(withFault(testInputs(folder, OPTIONS), fault, { count: 1000 })), (error: Error) => {
       assert.equal(error.name, 'WorkerError');
       assert.match(

@@ -47,8 +47,8 @@ export async function killWorkers(death: (typeof DEATHS)[number], count: number,
     // Who sleeps at a barrier isn't ours to choose, nor does one worker alone.
     const fault: Omit<Fault, 'times' | 'folder'> =
       death === 'asleep'
-        ? { kind: 'exit', task: 'step', at: 'asleep', step: where.step }
-        : { kind: death, task: 'step', ...where, ...place };
+        ? { kind: 'exit', task: 'steps', at: 'asleep', step: where.step }
+        : { kind: death, task: 'steps', ...where, ...place };
     const folder = join(base, String(i));
     mkdirSync(folder);
     failures += await survive(folder, optionsFor(workers), fault);

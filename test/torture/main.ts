@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { createRandom } from '../../src/random.js';
-import { exploreStep } from '../parallel/protocol.js';
+import { exploreSteps } from '../parallel/protocol.js';
 import { killAndResume } from '../reliability/kill.js';
 import { createProject, fingerprintOf, startTrain, trainToEnd } from '../reliability/project.js';
 import { DEATHS, killWorkers } from './deaths.js';
@@ -106,7 +106,7 @@ const SECTIONS: Record<string, (run: Run) => Promise<string>> = {
     // The size of an exhaustive search isn't a matter of scale, only whether it has two or three workers.
     const workers = scaled(100) < 100 ? 2 : 3;
     const figures = (['none', 'throws', 'dies', 'aborted'] as const).map((trouble) => {
-      const { states } = exploreStep({ workers, microBatches: trouble === 'none' ? 2 : 1, trouble });
+      const { states } = exploreSteps({ workers, microBatches: trouble === 'none' ? 2 : 1, trouble });
       return `${trouble} ${states}`;
     });
     return `${workers} workers in every order: ${figures.join(', ')} states; 0 races, 0 deadlocks`;
