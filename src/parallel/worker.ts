@@ -75,11 +75,14 @@ export function createTaskRunner(state: WorkerState): (task: WorkerTask) => void
 function run(state: WorkerState, task: WorkerTask): void {
   switch (task.kind) {
     case 'steps':
-      return steps(state, task);
+      steps(state, task);
+      break;
     case 'evaluate':
-      return evaluate(state, task);
+      evaluate(state, task);
+      break;
     case 'refresh':
-      return refresh(state, task);
+      refresh(state, task);
+      break;
   }
 }
 

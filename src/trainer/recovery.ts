@@ -45,7 +45,7 @@ export class Recovery {
    * The results of a task that has several, one after the other; after a failure it is begun anew, and goes on behind those it
    * has had. `finished`: the step whose weights it would start from now. Throws WorkerError when it gives up.
    */
-  async *attemptEach<T>(finished: () => number, task: () => AsyncIterable<T>): AsyncGenerator<T, void> {
+  async *attemptEach<T>(finished: () => number, task: () => AsyncIterable<T> | Iterable<T>): AsyncGenerator<T, void> {
     for (;;) {
       try {
         if (this.isRestoreDue) await this.replay(finished());

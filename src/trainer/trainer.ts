@@ -197,9 +197,12 @@ class Run {
   private async *trainSteps(): AsyncGenerator<TrainEvent, void> {
     const { progress, control, questions } = this;
     const isLast = (step: number) => this.isAnythingDue(step) || control.isAnythingAsked || questions.length > 0;
+    const before = progress.step;
+    // Workers may also fail when they have done the last step.
+    const isOver = () => progress.step > before && isLast(progress.step);
     const results = this.recovery.attemptEach(
       () => progress.step,
-      () => this.steps(progress.step + 1, isLast),
+      () => (isOver() ? [] : this.steps(progress.step + 1, isLast)),
     );
     for await (const result of results) {
       yield* this.recordStep(result);

@@ -152,7 +152,11 @@ const BROKEN: [what: string, broken: typeof Control, problem: RegExp][] = [
   ['the generation is read after the arrival', ReadsGenerationLate, /^thread [\d and]+ would sleep for ever/],
   ['there is no barrier', NoBarrier, /race for|no word says so/],
   ['taking a number is not one step', GivesTwice, /race for (losses|grads)|wrote it once|no word says so/],
-  ['a step is finished for the coordinator before it is for the workers', FinishesEarly, /race for (losses|report|board)|finished once/],
+  [
+    'a step is finished for the coordinator before it is for the workers',
+    FinishesEarly,
+    /race for (losses|report|board)|finished once/,
+  ],
   ['everybody resets the counters', ResetsLate, /race for|wrote it once|start from 0/],
   ['the coordinator is not woken by the last step', FinishesSilently, /^thread 2 would sleep for ever/],
   ['nobody is told of a new step', PublishesSilently, /^thread [\d and]+ would sleep for ever/],

@@ -79,6 +79,16 @@ test('workers: one that dies before it changes its weights while another changes
   assert.deepEqual(checkpointsOf(folder), expected);
 });
 
+test('workers: one that dies behind the last step of a series takes nothing of what is due then with it', async () => {
+  const folder = temporaryFolder();
+  const fault = { kind: 'exit', task: 'steps', step: 4, rank: 1, at: 'idle' } as const;
+  const events = await runToEnd(withFault(testInputs(folder, OPTIONS), fault));
+  assert.equal(warningsOf(events).length, 1);
+  const evaluations = events.flatMap((event) => (event.type === 'evaluation' ? [event.step] : []));
+  assert.deepEqual([stepsOf(events).length, evaluations], [12, [4, 8, 12]]);
+  assert.deepEqual(checkpointsOf(folder), expected);
+});
+
 test('workers: three failures in a row are survived', async () => {
   const folder = temporaryFolder();
   const fault = { kind: 'exit', task: 'steps', step: 8, rank: 0, at: 'update', nth: 2 } as const;
