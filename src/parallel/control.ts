@@ -155,7 +155,7 @@ export class Control {
 
   /**
    * The barrier at the end of a step: what every worker wrote is there for the coordinator too. If the next step lies ready, the
-   * coordinator is woken behind its gradients: whoever loses his core to it then has shares that others can take.
+   * coordinator is woken behind its gradients: the worker that loses its core to it then has shares that others can take.
    */
   finishStep(workers: number): void {
     this.barrier(workers, () => {

@@ -131,9 +131,9 @@ export type TrainEvent =
   | NoticeEvent
   | EndEvent;
 
-/** What one may ask of a run while it goes on. Each takes effect after the step that is under way. */
+/** What one may ask of a run while it goes on. Each takes effect after the step that is under way, or after one more. */
 export interface TrainControl {
-  /** Stops after the current step and saves. */
+  /** Stops and saves. */
   stop(): void;
   pause(): void;
   resume(): void;
