@@ -24,6 +24,8 @@ export interface Scenario {
   readonly microBatches: number;
   /** In the series; absent: 1. */
   readonly steps?: number;
+  /** It publishes steps and awaits results. Absent: all lie ready from the start, which leaves fewer orders to look at. */
+  readonly coordinator?: boolean;
   readonly trouble: Trouble;
   /** The engine steps and packs the weights in one pass, or the optimizer steps them first. Absent: in one pass. */
   readonly isFused?: boolean;
@@ -39,19 +41,16 @@ const WORDS = Word.FirstWorker;
 
 /** A series of training steps in every order. Throws ProtocolError. */
 export function exploreSteps(scenario: Scenario): Explored {
-  const { workers, trouble, spins = 0, timeouts = 0 } = scenario;
+  const { workers, steps = 1, trouble, coordinator, spins = 0, timeouts = 0 } = scenario;
   const create = scenario.createControl ?? ((buffer, count) => new Control(buffer, count));
   const control = create(createControl(workers), spins);
   const ranks = Array.from({ length: workers }, (_, rank) => rank);
   const threads = ranks.map((rank) => workerOf(control, rank, scenario));
   const memory = [...(scenario.memory ?? new Array<number>(WORDS).fill(0))];
-  if (trouble === 'none') {
-    threads.push(coordinatorOf(control, scenario));
-  } else {
-    // It has published all, and is awaiting results: fewer orders to look at.
-    memory[Word.Published] = 2 * (scenario.steps ?? 1) + 1;
-    if (trouble !== 'throws') threads.push(() => control.abort());
-  }
+  if (coordinator) threads.push(coordinatorOf(control, scenario));
+  else memory[Word.Published] = 2 * steps + 1;
+  // The coordinator, when it hears of a death or its watchdog has had enough.
+  if (trouble === 'dies' || trouble === 'aborted') threads.push(() => control.abort());
   return explore({
     threads,
     words: WORDS,

@@ -109,6 +109,9 @@ const SECTIONS: Record<string, (run: Run) => Promise<string>> = {
       const { states } = exploreSteps({ workers, microBatches: trouble === 'none' ? 2 : 1, trouble });
       return `${trouble} ${states}`;
     });
+    // Two workers, since three and a coordinator come together in too many ways.
+    const series = { workers: 2, microBatches: 2, steps: 2, trouble: 'none', coordinator: true } as const;
+    for (const isFused of [true, false]) figures.push(`a series ${exploreSteps({ ...series, isFused }).states}`);
     return `${workers} workers in every order: ${figures.join(', ')} states; 0 races, 0 deadlocks`;
   },
   sanitize: async ({ project }) => sanitize(project),
