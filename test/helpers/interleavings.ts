@@ -16,8 +16,8 @@ export interface Program {
   readonly counted?: readonly string[];
   /** Initial memory; 0 where it has nothing. */
   readonly memory?: readonly number[];
-  /** Words that are read by nobody in the threads: their accesses are no steps. */
-  readonly isIgnored?: (word: number) => boolean;
+  /** Accesses that no thread can tell from none: they are no steps. */
+  readonly isIgnored?: (word: number, kind: Exclude<Access['kind'], 'plain'>) => boolean;
   /** May vanish before any of its steps; `mourner` waits for that to happen. */
   readonly mortal?: number;
   readonly mourner?: number;
@@ -87,7 +87,7 @@ interface Trace {
 /** Of the thread that is being run; threads are run one after the other. */
 let current: {
   readonly results: readonly Result[];
-  readonly isIgnored: (word: number) => boolean;
+  readonly isIgnored: NonNullable<Program['isIgnored']>;
   next: number;
   pending: Access | null;
   place: string;
@@ -106,7 +106,7 @@ export function at(place: string): void {
 function perform(access: Access): Result {
   const run = current!;
   if (run.pending !== null) throw SUSPENDED; // In a catch or finally of a thread that is suspended already.
-  if (access.kind !== 'plain' && run.isIgnored(access.word)) return 0;
+  if (access.kind !== 'plain' && run.isIgnored(access.word, access.kind)) return 0;
   if (run.next < run.results.length) {
     const result = run.results[run.next++];
     run.place += ` ${result}`;
