@@ -59,7 +59,7 @@ interface EnqueuedStep {
   readonly paired: boolean;
 }
 
-/** More than any machine we know has cores; a word of shared memory each. */
+/** More than any machine we know has cores; some words of shared memory each. */
 export const MAX_WORKERS = 256;
 /** An evaluation chunk: enough rows for full GEMM speed, few enough to share out evenly and to need no more scratch than a step. */
 const EVALUATION_CHUNK_TOKENS = 256;

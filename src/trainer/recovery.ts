@@ -32,43 +32,54 @@ export class Recovery {
     return !this.isRestoreDue;
   }
 
-  /** Runs a task of the coordinator. Throws WorkerError when it gives up. */
-  async attempt<T>(finished: () => number, task: () => Promise<T>): Promise<T> {
-    async function* once() {
-      yield await task();
+  /** Runs a task of the coordinator; `finished`: the step whose weights it starts from. Throws WorkerError when it gives up. */
+  async attempt<T>(finished: number, task: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        await this.restoreIfDue(finished);
+        const result = await task();
+        this.replacements = 0;
+        return result;
+      } catch (error) {
+        await this.replaceWorkers(error);
+      }
     }
-    for await (const result of this.attemptEach(finished, once)) return result;
-    throw new Error('a task without a result');
   }
 
   /**
-   * The results of a task that has several, one after the other; after a failure it is begun anew, and goes on behind those it
-   * has had. `finished`: the step whose weights it would start from now. Throws WorkerError when it gives up.
+   * The same for a task with several results; after a failure it is begun anew, and has to go on behind those it has had.
+   * `finished`: the step whose weights it would start from now.
    */
   async *attemptEach<T>(finished: () => number, task: () => AsyncIterable<T> | Iterable<T>): AsyncGenerator<T, void> {
     for (;;) {
       try {
-        if (this.isRestoreDue) await this.replay(finished());
+        await this.restoreIfDue(finished());
         for await (const result of task()) {
           this.replacements = 0;
           yield result;
         }
         return;
       } catch (error) {
-        if (!(error instanceof WorkerFailure)) throw error;
-        this.isRestoreDue ||= error.hasUpdateBegun;
-        if (error.isThreadAlive || this.replacements >= REPLACEMENT_LIMIT) throw giveUp(error);
-        this.replacements++;
-        const { coordinator, warn } = this.options;
-        const remedy = this.isRestoreDue ? 'computed again since the last copy of the weights' : 'done again';
-        warn(`${error.message}. Its threads were replaced; what it was at is ${remedy}.`);
-        await coordinator.replaceWorkers();
+        await this.replaceWorkers(error);
       }
     }
   }
 
+  /** Throws what is no failure of a worker, and WorkerError when it gives up. */
+  private async replaceWorkers(error: unknown): Promise<void> {
+    if (!(error instanceof WorkerFailure)) throw error;
+    this.isRestoreDue ||= error.hasUpdateBegun;
+    if (error.isThreadAlive || this.replacements >= REPLACEMENT_LIMIT) throw giveUp(error);
+    this.replacements++;
+    const { coordinator, warn } = this.options;
+    const remedy = this.isRestoreDue ? 'computed again since the last copy of the weights' : 'done again';
+    warn(`${error.message}. Its threads were replaced; what it was at is ${remedy}.`);
+    await coordinator.replaceWorkers();
+  }
+
   /** From the last copy to the end of step `finished`. A failure in here leaves the restore due. */
-  private async replay(finished: number): Promise<void> {
+  private async restoreIfDue(finished: number): Promise<void> {
+    if (!this.isRestoreDue) return;
     const { coordinator, restore, replay } = this.options;
     const from = restore();
     await coordinator.refresh();

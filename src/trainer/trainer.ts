@@ -172,11 +172,7 @@ class Run {
       }
     }
     this.checkpoints.begin();
-    await this.attempt(() => this.coordinator.refresh());
-  }
-
-  private attempt<T>(task: () => Promise<T>): Promise<T> {
-    return this.recovery.attempt(() => this.progress.step, task);
+    await this.recovery.attempt(this.progress.step, () => this.coordinator.refresh());
   }
 
   /** The optimizer steps from that number on, up to one that is the last. Their batches follow from the configuration. */
@@ -258,7 +254,7 @@ class Run {
     const { step } = progress;
     if (progress.lastEvaluation?.step === step) return;
     const started = performance.now();
-    const evalLoss = await this.attempt(() => this.coordinator.evaluate());
+    const evalLoss = await this.recovery.attempt(step, () => this.coordinator.evaluate());
     const evalMs = performance.now() - started;
     progress.elapsedMs += evalMs;
     progress.lastEvaluation = { step, loss: evalLoss };
