@@ -12,7 +12,10 @@ export interface Fault {
   readonly step?: number;
   /** Absent: any. */
   readonly rank?: number;
-  /** When the worker begins that, for the n-th time in the step or other task (from 1); `asleep`: when it sleeps in a barrier; absent: at once. */
+  /**
+   * When the worker begins that, for the n-th time in the step or other task (from 1); `asleep`: when it sleeps, at a barrier or
+   * for the next step; absent: at once.
+   */
   readonly at?: Activity | 'asleep';
   readonly nth?: number;
   /** One Int32: how often it still happens. */
