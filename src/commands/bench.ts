@@ -7,6 +7,7 @@ export interface BenchOptions extends ConfigOptions {
   readonly quick?: boolean;
   readonly json?: boolean;
   readonly rows?: string;
+  readonly sequence?: string;
 }
 
 export function registerBench(program: Command): void {
@@ -17,6 +18,7 @@ export function registerBench(program: Command): void {
   )
     .option('--quick', 'a few seconds instead of most of a minute: rougher figures')
     .option('--rows <n>', 'tokens of the micro-batch that the kernels work on (default: as in the data)')
+    .option('--sequence <n>', 'least tokens of a training sample, answers are joined for it (default: as in the data)')
     .option('--json', 'print the figures as one JSON object')
     .action(async (options: BenchOptions) => {
       const config = await configFromOptions(options);

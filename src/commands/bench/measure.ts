@@ -29,7 +29,7 @@ import { othersBusy, readProcessorTimes } from '../../tune/others.js';
 import { type StepInputs, shapeOf } from '../../tune/steps.js';
 import { measureFirstToken } from './first-token.js';
 import type { Parts } from './progress.js';
-import { microBatchSize } from './rows.js';
+import { type BenchSizes, joinRows, microBatchSize } from './rows.js';
 import { warningsOf } from './warnings.js';
 
 export interface PreparedBench {
@@ -47,15 +47,16 @@ export interface PreparedBench {
   readonly isa: string | null;
 }
 
-/** `rows`: tokens of the kernels' micro-batch; null: as in the data. */
-export async function prepareBench(config: Config, rows: number | null): Promise<PreparedBench> {
+export async function prepareBench(config: Config, { rows, sequence }: BenchSizes): Promise<PreparedBench> {
   const selections = selectionsFor(config);
   const [selection] = selections;
   const tokenizer = loadTokenizer(config.tokenizer.path);
   const { seqLen } = config.model;
   const { threads, microBatch } = config.training;
   const trainRows = loadRows(config.data.trainPath);
-  const train = createCorpus(trainRows, tokenizer, seqLen);
+  const tokensOf = (text: string) => tokenizer.encode(text, { special: false }).length;
+  const sampleRows = sequence === null ? trainRows : joinRows(trainRows, tokensOf, sequence);
+  const train = createCorpus(sampleRows, tokenizer, seqLen);
   const validation = createCorpus(loadRows(config.data.valPath), tokenizer, seqLen);
   await prepareEngine(selection);
   const cores = countCores();

@@ -1,19 +1,61 @@
-// How large the micro-batch is that the kernels are measured on.
+// How large what is measured is: the micro-batch of the kernels, the samples of the training steps.
 
 import type { MicroBatchSize } from '../../bench/kernels.js';
 import type { Corpus } from '../../data/corpus.js';
+import type { Row } from '../../data/jsonl.js';
 import { ConfigError } from '../../errors.js';
+
+export interface BenchSizes {
+  /** Tokens of the kernels' micro-batch; null: as in the data. */
+  readonly rows: number | null;
+  /** Least tokens of a sample; null: as in the data. */
+  readonly sequence: number | null;
+}
 
 const MOST_ROWS = 65_536;
 
-/** `--rows 174` -> 174; null where it isn't given. Throws ConfigError. */
-export function parseRows(text: string | undefined): number | null {
+/** `--rows 174 --sequence 512`, each null where it isn't given. Throws ConfigError. */
+export function parseSizes(
+  options: { readonly rows?: string; readonly sequence?: string },
+  seqLen: number,
+): BenchSizes {
+  const rows = parseTokens('--rows', options.rows, MOST_ROWS, 174);
+  const sequence = parseTokens('--sequence', options.sequence, MOST_ROWS, 512);
+  if (sequence !== null && sequence > seqLen) {
+    throw new ConfigError(
+      `--sequence ${sequence} is longer than the model reads: model.seq_len is ${seqLen}.\n` +
+        `  Expected at most ${seqLen}. Raise it for this run: --set model.seq_len=${sequence}`,
+    );
+  }
+  return { rows, sequence };
+}
+
+function parseTokens(flag: string, text: string | undefined, most: number, example: number): number | null {
   if (text === undefined) return null;
-  const rows = Number(text);
-  if (/^\d+$/.test(text) && rows >= 1 && rows <= MOST_ROWS) return rows;
+  const tokens = Number(text);
+  if (/^\d+$/.test(text) && tokens >= 1 && tokens <= most) return tokens;
   throw new ConfigError(
-    `--rows ${text} is not a number of tokens.\n  Expected a whole number from 1 to ${MOST_ROWS}. For example: --rows 174`,
+    `${flag} ${text} is not a number of tokens.\n  Expected a whole number from 1 to ${most}. For example: ${flag} ${example}`,
   );
+}
+
+/**
+ * Longer rows out of short ones: a question, its answer, and the answers behind it, until that makes `length` tokens or more by
+ * `tokensOf`. Each row goes into one of them; the last one goes on with the first rows.
+ */
+export function joinRows(rows: readonly Row[], tokensOf: (text: string) => number, length: number): Row[] {
+  const joined: Row[] = [];
+  for (let next = 0; next < rows.length; ) {
+    const first = rows[next];
+    let completion = '';
+    for (let tokens = tokensOf(first.prompt); tokens < length || completion === ''; next++) {
+      const answer = rows[next % rows.length].completion;
+      completion += answer;
+      tokens += tokensOf(answer);
+    }
+    joined.push({ ...first, completion });
+  }
+  return joined;
 }
 
 /** Sequences as long as the data's are on average, that make up about `rows` tokens; without `rows`, a micro-batch of the data. */

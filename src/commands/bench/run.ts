@@ -11,13 +11,12 @@ import { CommandExit } from '../exit.js';
 import { watchStopSignals } from '../stop-signals.js';
 import { measureAll, prepareBench } from './measure.js';
 import { createParts } from './progress.js';
-import { parseRows } from './rows.js';
+import { parseSizes } from './rows.js';
 import { reportLines } from './table.js';
 
 /** Throws ConfigError, DataError, EngineError, and CommandExit when a signal ends it. */
 export async function bench(config: Config, options: BenchOptions): Promise<void> {
-  const rows = parseRows(options.rows);
-  const prepared = await prepareBench(config, rows);
+  const prepared = await prepareBench(config, parseSizes(options, config.model.seqLen));
   const { stdout, stderr } = process;
   const signals = watchStopSignals();
   const parts = createParts(stderr, signals);

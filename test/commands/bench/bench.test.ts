@@ -135,6 +135,19 @@ test('bench: bf16 alone, emulated where it must be, has products and steps and n
   assert.deepEqual([start.engine.precision, start.peakGflops], ['bf16', peaks.bf16?.oneThread ?? null]);
 });
 
+test('bench: --sequence joins rows to samples of that length, none of them the same', async () => {
+  const { folder, env } = project();
+  const args = ['bench', '--quick', '--json', '--threads', '1', '--precision', 'fp32', '--sequence', '40'];
+  const { exitCode, stdout, stderr } = await runCli(args, { cwd: folder, env });
+  assert.deepEqual({ exitCode, stderr }, { exitCode: 0, stderr: '' });
+  const { kernels, steps } = JSON.parse(stdout) as BenchReport;
+  assert.ok(kernels!.rows >= 2 * 40 && kernels!.rows <= 2 * 48, `a micro-batch of two: ${kernels!.rows} tokens`);
+  assert.deepEqual(
+    steps.map(({ mergeDuplicates }) => mergeDuplicates),
+    [false],
+  );
+});
+
 test('bench: without a terminal it prints tables without escape codes', async () => {
   const { folder, env } = project();
   const { exitCode, stdout, stderr } = await runCli(['bench', '--quick', '--threads', '1'], { cwd: folder, env });

@@ -1,17 +1,40 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { microBatchSize, parseRows } from '../../../src/commands/bench/rows.js';
+import { joinRows, microBatchSize, parseSizes } from '../../../src/commands/bench/rows.js';
 import { warningsOf } from '../../../src/commands/bench/warnings.js';
 
-test('bench rows: a whole number of tokens, or an error that says so', () => {
-  assert.equal(parseRows(undefined), null);
-  assert.equal(parseRows('174'), 174);
+test('bench sizes: whole numbers of tokens, or an error that says so', () => {
+  assert.deepEqual(parseSizes({}, 128), { rows: null, sequence: null });
+  assert.deepEqual(parseSizes({ rows: '174', sequence: '128' }, 128), { rows: 174, sequence: 128 });
   for (const text of ['0', '-3', '1.5', 'many', '65537', '']) {
-    assert.throws(() => parseRows(text), {
-      name: 'ConfigError',
-      message: /^--rows .* is not a number of tokens\.\n {2}Expected/,
-    });
+    for (const flag of ['rows', 'sequence']) {
+      assert.throws(() => parseSizes({ [flag]: text }, 65536), {
+        name: 'ConfigError',
+        message: new RegExp(`^--${flag} .* is not a number of tokens\\.\\n {2}Expected`),
+      });
+    }
   }
+  assert.throws(() => parseSizes({ sequence: '129' }, 128), {
+    name: 'ConfigError',
+    message: /^--sequence 129 is longer than the model reads: model\.seq_len is 128\.\n {2}.*--set model\.seq_len=129$/,
+  });
+});
+
+test('bench joined rows: each row in one of them, and every one of them long enough', () => {
+  const row = (prompt: string, completion: string, line: number) => ({ prompt, completion, file: 'f', line });
+  const rows = [row('ab', 'cd', 1), row('e', 'fghij', 2), row('k', 'lm', 3), row('nopqrst', 'u', 4), row('v', 'w', 5)];
+  const join = (length: number) =>
+    joinRows(rows, (text) => text.length, length).map(({ prompt, completion, line }) => [prompt, completion, line]);
+  assert.deepEqual(
+    join(1),
+    rows.map(({ prompt, completion, line }) => [prompt, completion, line]),
+  );
+  assert.deepEqual(join(6), [
+    ['ab', 'cdfghij', 1],
+    ['k', 'lmuwcd', 3],
+  ]);
+  // One that needs more rows than there are takes them again.
+  assert.deepEqual(join(15), [['ab', 'cdfghijlmuwcd', 1]]);
 });
 
 test('bench rows: as many sequences of the usual length as make up the tokens exactly', () => {
