@@ -13,7 +13,7 @@
 #include "packing.c"
 #include "linear.c"
 #include "activations.c"
-#include "model.c"
+#include "passes.c"
 #include "int8.c"
 #include "infer.c"
 #include "peak.c"

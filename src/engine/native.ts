@@ -1,4 +1,4 @@
-// The native engine: one model of C kernels over flat shared weights, and training with it. See native/kernels/model.c.
+// The native engine: one model of C kernels over flat shared weights, and training with it. See native/kernels/passes.c.
 
 import { type Addon, addonProblem, loadAddon, type NativeModel } from '../addon/addon.js';
 import { EngineError } from '../errors.js';

@@ -1,4 +1,4 @@
-/* model.c: the whole forward and backward pass of one packed micro-batch; calls the kernels in the order of the formulas.
+/* passes.c: the whole forward and backward pass of one packed micro-batch; calls the kernels in the order of the formulas.
  * The last layer's queries, its MLP, the final norm and the head run over the scored rows alone (exact: nothing else reads
  * the other rows), so everything from the last attention on is (R, ...) instead of (T, ...). */
 
