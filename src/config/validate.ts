@@ -106,8 +106,8 @@ function adviceFor(key: Key, given: unknown): string {
   return '';
 }
 
-/** RoPE and the kernels take any shape; this bounds memory: weights, two moments and a gradient per micro-batch are 4 bytes each. */
-const MAX_BLOCK_PARAMETERS = 500_000_000;
+/** RoPE and the kernels take any shape; this bounds memory and files: a checkpoint has 8 bytes a parameter in one. */
+const MAX_BLOCK_PARAMETERS = 250_000_000;
 
 /** Checks that need several keys; each key by itself is right. */
 function crossProblems({ model, training }: YamlConfig, origins: Origins, source: string): Problem[] {

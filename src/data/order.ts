@@ -33,6 +33,11 @@ export function createDataOrder(options: DataOrderOptions): DataOrder {
   };
 }
 
+/** How often a batch may hold the same sample: it may begin at the end of an epoch, and reach over several small ones. */
+export function mostCopies({ samples, batchSize }: Pick<DataOrderOptions, 'samples' | 'batchSize'>): number {
+  return Math.min(batchSize, Math.ceil((batchSize - 1) / samples) + 1);
+}
+
 /** Fisher & Yates 1938, as Durstenfeld 1964. */
 function permutation({ samples, seed, shuffle }: DataOrderOptions, epoch: number): Int32Array {
   const order = Int32Array.from({ length: samples }, (_, i) => i);

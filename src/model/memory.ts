@@ -3,10 +3,13 @@
 import { createParameterTable } from './parameters.js';
 import type { ModelShape } from './shape.js';
 
-/** Flat copies of the parameters besides the gradient slots: weights, two moments, two packed forms of the matrices. */
-const COPIES = 5;
+/**
+ * Flat copies of the parameters besides the gradient slots: weights, two moments, two packed forms of the matrices; weights and
+ * moments again, to be saved and to go back to; the best weights.
+ */
+const COPIES = 9;
 
-/** Bytes of the shared arena: f32 weights, AdamW moments, packed weights and one gradient for each micro-batch. */
-export function arenaBytes(shape: ModelShape, microBatches: number): number {
+/** Bytes that training certainly needs, all of f32: the copies above, and one gradient for each micro-batch. */
+export function trainingBytes(shape: ModelShape, microBatches: number): number {
   return createParameterTable(shape).flatLength * 4 * (COPIES + microBatches);
 }

@@ -12,7 +12,7 @@ export interface ArenaSizes {
   readonly packedLength: number;
   /** Blocks of the gradient norm. */
   readonly normBlocks: number;
-  /** Losses: one a micro-batch of a step or of the evaluation. */
+  /** Losses: one a chunk of the evaluation. */
   readonly losses: number;
 }
 
@@ -36,6 +36,7 @@ export interface Arena {
 }
 
 const ALIGNMENT = 64;
+const PIECE = 2 ** 30;
 
 /**
  * Allocates zeroed memory, in huge pages where the system has them. Without an addon the start is where the buffer starts, which
@@ -43,8 +44,11 @@ const ALIGNMENT = 64;
  */
 export function createArena(sizes: ArenaSizes, addon: Addon | null): Arena {
   const buffer = new SharedArrayBuffer(layout(sizes).bytes + ALIGNMENT);
-  addon?.preferHugePages(new Uint8Array(buffer));
-  const base = addon ? addon.alignmentGap(new Uint8Array(buffer)) : 0;
+  // A typed array of bytes may be shorter than a buffer can be: 4 GiB in Node 20.
+  for (let at = 0; addon !== null && at < buffer.byteLength; at += PIECE) {
+    addon.preferHugePages(new Uint8Array(buffer, at, Math.min(PIECE, buffer.byteLength - at)));
+  }
+  const base = addon === null ? 0 : addon.alignmentGap(new Uint8Array(buffer, 0, ALIGNMENT));
   return attachArena({ ...sizes, buffer, base });
 }
 

@@ -1,4 +1,4 @@
-// The plan of the present step in shared memory: the coordinator writes it before it starts a step, workers only read it.
+// A plan in shared memory: the coordinator writes it before the workers may look at it, and they only read it.
 
 import type { PackPlan } from './pack.js';
 import type { StepPlan } from './plan.js';

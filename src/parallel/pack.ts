@@ -1,6 +1,7 @@
 // Packs one micro-batch of a plan into the arrays an engine reads. Each worker packs for itself into arrays it made once.
 
 import type { CorpusViews } from '../data/corpus.js';
+import { mostCopies } from '../data/order.js';
 import { type BatchCapacity, PAIR_ROWS, type PackedBatch } from '../engine/engine.js';
 import type { StepPlan } from './plan.js';
 
@@ -51,12 +52,14 @@ export function createPacker(
   };
 }
 
-/** Room for every micro-batch that planStep can make of any batch of this corpus, and for every chunk of its evaluation. */
+/** Room for every micro-batch that planStep can make of any batch of this corpus, merged or not. */
 export function batchCapacity(corpus: CorpusViews, batchSize: number, microBatches: number): BatchCapacity {
   const lengths = Array.from({ length: corpus.count }, (_, i) => corpus.starts[i + 1] - corpus.starts[i]);
   lengths.sort((a, b) => b - a);
   const longest = lengths[0];
-  const largestBatch = lengths.slice(0, batchSize).reduce((n, length) => n + length, 0);
+  const copies = mostCopies({ samples: corpus.count, batchSize });
+  let largestBatch = 0;
+  for (let i = 0; i < batchSize; i++) largestBatch += lengths[Math.floor(i / copies)];
   // The lightest micro-batch, which takes the next sample, holds at most the mean; see planStep.
   const rows = Math.min(largestBatch, Math.ceil(largestBatch / microBatches) + longest);
   return { rows, scored: rows, sequences: batchSize };

@@ -3,6 +3,7 @@
 import type { CorpusViews } from '../data/corpus.js';
 import { trainingFlops } from '../model/flops.js';
 import type { ModelShape } from '../model/shape.js';
+import { createLightest } from './lightest.js';
 
 /** One batch of samples, split. All numbers, so that it can lie in shared memory. */
 export interface StepPlan {
@@ -40,14 +41,11 @@ export function planStep(batch: ArrayLike<number>, corpus: CorpusViews, options:
   const entries = options.mergeDuplicates ? mergeCopies(batch, corpus) : listAll(batch);
   const length = (sample: number) => corpus.starts[sample + 1] - corpus.starts[sample];
   const scored = (sample: number) => length(sample) - corpus.firstScoredRow[sample];
+  const tokensIn = (group: readonly Entry[]) => group.reduce((n, e) => n + length(e.sample), 0);
   const byLength = [...entries].sort((a, b) => length(b.sample) - length(a.sample) || a.key - b.key);
   const groups: Entry[][] = Array.from({ length: Math.min(options.microBatches, entries.length) }, () => []);
-  const loads = new Array<number>(groups.length).fill(0);
-  for (const entry of byLength) {
-    const lightest = loads.indexOf(Math.min(...loads));
-    groups[lightest].push(entry);
-    loads[lightest] += length(entry.sample);
-  }
+  const lightest = createLightest(groups.length);
+  for (const entry of byLength) groups[lightest.add(length(entry.sample))].push(entry);
   for (const group of groups) group.sort((a, b) => a.key - b.key);
   const ordered = options.workOf ? outsideIn(groups, options.workOf) : groups;
   const flat = ordered.flat();
@@ -62,8 +60,8 @@ export function planStep(batch: ArrayLike<number>, corpus: CorpusViews, options:
     copies: Int32Array.from(flat, (e) => e.copies),
     scoredTokens: flat.reduce((n, e) => n + scored(e.sample) * e.copies, 0),
     tokens: flat.reduce((n, e) => n + length(e.sample) * e.copies, 0),
-    computedTokens: flat.reduce((n, e) => n + length(e.sample), 0),
-    longestMicroBatch: Math.max(...loads),
+    computedTokens: tokensIn(flat),
+    longestMicroBatch: groups.reduce((most, group) => Math.max(most, tokensIn(group)), 0),
   };
 }
 

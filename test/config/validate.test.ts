@@ -174,7 +174,7 @@ const cases: [what: string, text: string, message: string][] = [
   [
     'refuses a model that no memory here would hold',
     'model:\n  n_embd: 16384\n',
-    'c.yaml line 2: model.n_layer 4 with model.n_embd 16384 makes a model of 12885 million parameters; expected at most 500 million.\n' +
+    'c.yaml line 2: model.n_layer 4 with model.n_embd 16384 makes a model of 12885 million parameters; expected at most 250 million.\n' +
       '  Use fewer layers or channels.',
   ],
   [

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import type { CorpusViews } from '../../src/data/corpus.js';
+import { createDataOrder } from '../../src/data/order.js';
+import { createLightest } from '../../src/parallel/lightest.js';
 import { batchCapacity, createPacker, planCapacity } from '../../src/parallel/pack.js';
 import { planEvaluation, planStep } from '../../src/parallel/plan.js';
+import { createRandom } from '../../src/random.js';
 
 /** Samples of the given lengths; the first `prompt` rows of each aren't scored. Token = 100 * sample + place. */
 function corpusOf(lengths: number[], distinctOf = lengths.map((_, i) => i), prompt = 2): CorpusViews {
@@ -107,6 +111,41 @@ test('pack: two micro-batches at a time are the one behind the other', () => {
   const tokens = [0, 1].flatMap((k) => [...pack(corpus, plan, k, 1, 1).tokens]);
   assert.deepEqual([...pack(corpus, plan, 0, 2, 1).tokens], tokens);
   assert.equal(pack(corpus, plan, 0, 2, 1).seqStarts.length, 4);
+});
+
+test('pack: a small corpus, whose samples come several times in a batch, does not outgrow the capacity either', () => {
+  for (const lengths of [[90], [120, 3, 4], [50, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2]]) {
+    const corpus = corpusOf(lengths);
+    const order = createDataOrder({ samples: lengths.length, batchSize: 16, seed: 1, shuffle: true });
+    for (const microBatches of [1, 2, 4, 16]) {
+      const capacity = batchCapacity(corpus, 16, microBatches);
+      for (let step = 1; step <= 200; step++) {
+        const plan = planStep(order.batch(step), corpus, { microBatches, mergeDuplicates: false });
+        const needed = planCapacity(plan, corpus);
+        assert.ok(needed.rows <= capacity.rows, `${needed.rows} rows, capacity ${capacity.rows}`);
+        assert.ok(needed.sequences <= capacity.sequences);
+      }
+    }
+  }
+});
+
+test('plan: the next sample always goes to the group with the fewest tokens, of equals to the first', () => {
+  const random = createRandom(5);
+  const loads = new Array<number>(37).fill(0);
+  const lightest = createLightest(loads.length);
+  for (let i = 0; i < 2000; i++) {
+    const expected = loads.indexOf(Math.min(...loads));
+    const load = uniformInt(random, 1, 4);
+    assert.equal(lightest.add(load), expected);
+    loads[expected] += load;
+  }
+});
+
+test('plan: an evaluation may have hundreds of thousands of chunks', () => {
+  const corpus = corpusOf(new Array<number>(400_000).fill(2), undefined, 1);
+  const plan = planEvaluation(corpus, 4);
+  assert.equal(plan.starts.length, 200_001);
+  assert.equal(plan.longestMicroBatch, 4);
 });
 
 test('pack: no batch of the corpus outgrows the capacity, whatever samples meet', () => {

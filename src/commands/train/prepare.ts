@@ -9,15 +9,14 @@ import { configToYamlObject } from '../../config/load.js';
 import { createCorpus } from '../../data/corpus.js';
 import { loadRows } from '../../data/jsonl.js';
 import { type EngineSelection, prepareEngine, selectEngine } from '../../engine/select.js';
-import { ConfigError } from '../../errors.js';
 import { physicalCores } from '../../machine/cores.js';
-import { arenaBytes } from '../../model/memory.js';
 import { MAX_WORKERS } from '../../parallel/coordinator.js';
 import { loadTokenizer } from '../../tokenizer/tokenizer.js';
 import type { TrainInputs } from '../../trainer/trainer.js';
 import { loadTuneResult, thisMachineWith } from '../../tune/stored.js';
 import { shouldUseDashboard } from '../../ui/open.js';
 import type { TrainOptions } from '../train.js';
+import { checkSize } from './size.js';
 
 export interface PreparedRun {
   readonly inputs: TrainInputs;
@@ -31,7 +30,7 @@ export async function prepareRun(config: Config, options: TrainOptions): Promise
   const selection = selectEngine(config.engine, config.precision, config.tfjs.backend);
   const tokenizer = loadTokenizer(config.tokenizer.path);
   const { seqLen } = config.model;
-  checkMemory(config, tokenizer.vocabSize);
+  checkSize(config, tokenizer.vocabSize, totalmem());
   const trainRows = loadRows(config.data.trainPath);
   const validationRows = loadRows(config.data.valPath);
   const train = createCorpus(trainRows, tokenizer, seqLen);
@@ -71,16 +70,4 @@ export function workerCount(threads: number | 'auto', selection: EngineSelection
     return Math.min(tuned?.threads ?? physicalCores(), MAX_WORKERS);
   }
   return threads;
-}
-
-/** Better said here than by the system in the middle of the run. */
-function checkMemory({ model, training }: Config, vocabSize: number): void {
-  const needed = arenaBytes({ ...model, vocabSize }, training.batchSize / training.microBatch);
-  const available = totalmem();
-  if (needed < available) return;
-  const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
-  throw new ConfigError(
-    `This model needs at least ${gigabytes(needed)} of memory to train, and the machine has ${gigabytes(available)}.\n` +
-      '  Use a smaller model.n_embd or model.n_layer, or a larger training.micro_batch: each micro-batch has a gradient of its own.',
-  );
 }
