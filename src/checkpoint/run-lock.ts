@@ -3,7 +3,7 @@
 // namespace: a container is a machine of its own) and all its users. Elsewhere: a file in the folder with the process's number.
 
 import { createHash } from 'node:crypto';
-import { link, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { link, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { LockError } from '../errors.js';
@@ -32,9 +32,13 @@ export async function lockFolder(
   );
 }
 
-/** The name has no owner but the socket, so it can't be left behind. */
+/**
+ * The name has no owner but the socket, so it can't be left behind. It is made of device and inode: a folder may be mounted in two
+ * places, and two folders at the same path, seen by different processes.
+ */
 export const lockByName: TakeLock = async (realFolder) => {
-  const name = createHash('sha256').update(realFolder).digest('hex').slice(0, 32);
+  const { dev, ino } = await stat(realFolder, { bigint: true });
+  const name = createHash('sha256').update(`${dev} ${ino}`).digest('hex').slice(0, 32);
   const server = createServer((socket) => socket.destroy());
   server.unref(); // It keeps the name, not the process.
   const isOurs = await new Promise<boolean>((resolve, reject) => {

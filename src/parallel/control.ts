@@ -160,9 +160,14 @@ export class Control {
   finishStep(workers: number): void {
     this.barrier(workers, () => {
       this.resetCounters(); // Nobody takes anything: all are here.
-      const finished = Atomics.add(this.words, Word.Finished, 1) + 1;
-      if (Atomics.load(this.words, Word.Published) >> 1 === (finished << 1) >> 1) this.wakeCoordinator();
+      Atomics.add(this.words, Word.Finished, 1);
+      if (!this.isNextPublished()) this.wakeCoordinator();
     });
+  }
+
+  /** Whether more steps lie ready than are finished. Both counts wrap round, that of published ones a bit earlier. */
+  private isNextPublished(): boolean {
+    return Atomics.load(this.words, Word.Published) >> 1 !== (this.finished() << 1) >> 1;
   }
 
   private wakeCoordinator(): void {

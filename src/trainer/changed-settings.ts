@@ -3,16 +3,19 @@
 import type { CheckpointInfo } from '../checkpoint/info.js';
 
 export interface ChangedSettings {
-  /** Each as `training.lr (0.001 then, 0.0005 now)`. The run would not be the same one any more. */
-  readonly breaking: readonly string[];
+  /** Each as `training.lr (0.001 then, 0.0005 now)`. The weights fit no more, or would mean something else. */
+  readonly shape: readonly string[];
+  /** The samples would come in another order. */
+  readonly order: readonly string[];
   /** The run goes on, but not as the uninterrupted one would have. */
   readonly notable: readonly string[];
 }
 
 type Settings = CheckpointInfo['config'];
 
-/** They decide the shape of the model or the order of the samples; data, tokenizer and seed are compared by themselves. */
-const BREAKING = ['model.n_layer', 'model.n_head', 'model.n_embd', 'training.batch_size', 'data.shuffle'];
+/** Data, tokenizer and seed are compared by themselves. */
+const SHAPE = ['model.n_layer', 'model.n_head', 'model.n_embd'];
+const ORDER = ['training.batch_size', 'data.shuffle'];
 /** They change no number of the run, or are compared by what they lead to. */
 const NEUTRAL = [
   'model.seq_len',
@@ -33,10 +36,12 @@ export function compareSettings(then: Settings, now: Settings): ChangedSettings 
   const changed = [...flatten(now)].filter(([key, value]) => {
     return before.has(key) && before.get(key) !== value && !NEUTRAL.includes(key);
   });
-  const describe = ([key, value]: [string, string]) => `${key} (${before.get(key)} then, ${value} now)`;
+  const describe = (isMeant: (key: string) => boolean) =>
+    changed.filter(([key]) => isMeant(key)).map(([key, value]) => `${key} (${before.get(key)} then, ${value} now)`);
   return {
-    breaking: changed.filter(([key]) => BREAKING.includes(key)).map(describe),
-    notable: changed.filter(([key]) => !BREAKING.includes(key)).map(describe),
+    shape: describe((key) => SHAPE.includes(key)),
+    order: describe((key) => ORDER.includes(key)),
+    notable: describe((key) => !SHAPE.includes(key) && !ORDER.includes(key)),
   };
 }
 

@@ -12,31 +12,41 @@ import { METRICS_FILE, metricsLine } from './metrics-lines.js';
 export class MetricsFile {
   private fd: number | null = null;
   private isClosed = false;
+  /** Lines that wait for something to have happened. */
+  private held = '';
 
   private constructor(
     private readonly saveDir: string,
     /** Lines of the run that is resumed. */
     private readonly kept: string,
+    /** Whether the file of an older run, which isn't resumed, lies there. */
+    private readonly isOther: boolean,
     private readonly ops: AppendOps,
   ) {}
 
   /**
    * Starts the file anew, or, for a resumed run, keeps what was recorded up to `startStep`. The file takes the place of the
-   * old one with the first event, the start: so whoever reads it never sees a run that doesn't tell of itself.
+   * old one with the first event, the start: so whoever reads it never sees a run that doesn't tell of itself. The record of
+   * another run stays until a step is recorded: like its checkpoint, if this one ends before.
    */
   static open(saveDir: string, startStep: number, ops: AppendOps = appendOps): MetricsFile {
     const path = join(saveDir, METRICS_FILE);
     return guard(path, () => {
-      const kept = startStep > 0 && existsSync(path) ? linesUpTo(readFileSync(path, 'utf8'), startStep) : '';
-      return new MetricsFile(saveDir, kept, ops);
+      const isThere = existsSync(path);
+      const kept = startStep > 0 && isThere ? linesUpTo(readFileSync(path, 'utf8'), startStep) : '';
+      return new MetricsFile(saveDir, kept, startStep === 0 && isThere, ops);
     });
   }
 
   write(event: TrainEvent): void {
     if (this.isClosed) return;
     const line = `${metricsLine(event)}\n`;
+    if (this.fd === null && this.isOther && event.type !== 'step') {
+      this.held += line;
+      return;
+    }
     guard(join(this.saveDir, METRICS_FILE), () => {
-      if (this.fd === null) this.fd = this.create(line);
+      if (this.fd === null) this.fd = this.create(this.held + line);
       else append(this.fd, line, this.ops);
     });
   }
@@ -53,12 +63,12 @@ export class MetricsFile {
   }
 
   /** The old file is whole until the new one is, on the device too. */
-  private create(firstLine: string): number {
+  private create(firstLines: string): number {
     const { saveDir, ops } = this;
     const aside = join(saveDir, `.${METRICS_FILE}.new`);
     const fd = ops.create(aside);
     try {
-      append(fd, this.kept + firstLine, ops);
+      append(fd, this.kept + firstLines, ops);
       ops.syncNow(fd);
       ops.rename(aside, join(saveDir, METRICS_FILE));
       ops.syncFolder(saveDir);

@@ -3,7 +3,8 @@
 import { join } from 'node:path';
 import { collectWeights } from '../checkpoint/fit.js';
 import type { CheckpointInfo } from '../checkpoint/info.js';
-import { loadCheckpoint } from '../checkpoint/load.js';
+import { type LoadedCheckpoint, loadCheckpoint } from '../checkpoint/load.js';
+import { CheckpointError } from '../errors.js';
 import type { ParameterTable } from '../model/parameters.js';
 import type { NamedWeights } from '../model/weights.js';
 import { CheckpointWriter, type LiveState } from './checkpoint-writer.js';
@@ -17,6 +18,7 @@ export interface RunCheckpointsOptions {
   readonly live: LiveState;
   readonly progress: Progress;
   readonly emit: (event: CheckpointEvent) => void;
+  readonly warn: (message: string) => void;
 }
 
 export class RunCheckpoints {
@@ -89,14 +91,26 @@ export class RunCheckpoints {
   private async modelToQuantize(
     reason: EndEvent['reason'],
   ): Promise<{ weights: NamedWeights; info: CheckpointInfo } | null> {
-    const { inputs, table, live, progress } = this.options;
+    const { table, live, progress } = this.options;
     if (this.writer.best) return this.writer.best;
     if (progress.bestStep !== null) {
-      const { tensors, info } = await loadCheckpoint(join(inputs.config.training.saveDir, 'best'));
-      return { weights: tensors, info };
+      const best = await this.loadBest();
+      if (best !== null) return { weights: best.tensors, info: best.info };
     }
     if (progress.step === 0 || reason === 'diverged') return null;
     return { weights: collectWeights(live.weights, table), info: this.info() };
+  }
+
+  /** `last` may have been taken elsewhere without it: no reason to end in an error after all the training. */
+  private async loadBest(): Promise<LoadedCheckpoint | null> {
+    try {
+      return await loadCheckpoint(join(this.options.inputs.config.training.saveDir, 'best'));
+    } catch (error) {
+      if (!(error instanceof CheckpointError)) throw error;
+      const [problem] = error.message.split('\n');
+      this.options.warn(`the int8 copy is made of the last weights, since the best ones can't be read: ${problem}`);
+      return null;
+    }
   }
 
   private info(): CheckpointInfo {

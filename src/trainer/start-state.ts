@@ -4,13 +4,14 @@ import { join } from 'node:path';
 import { checkFit, flattenWeights } from '../checkpoint/fit.js';
 import type { CheckpointInfo } from '../checkpoint/info.js';
 import { damaged } from '../checkpoint/json.js';
-import { loadCheckpoint, loadTraining } from '../checkpoint/load.js';
-import { STATE_FILE } from '../checkpoint/names.js';
+import { type LoadedCheckpoint, loadCheckpoint, loadTraining } from '../checkpoint/load.js';
+import { STATE_FILE, TOKENIZER_FILE } from '../checkpoint/names.js';
 import type { TrainingState } from '../checkpoint/training-state.js';
 import type { Config } from '../config/config.js';
 import { CheckpointError } from '../errors.js';
 import { initializeWeights } from '../model/init.js';
 import type { ParameterTable } from '../model/parameters.js';
+import { parseTokenizer } from '../tokenizer/tokenizer.js';
 import { compareSettings } from './changed-settings.js';
 import type { LiveState } from './checkpoint-writer.js';
 
@@ -47,9 +48,33 @@ export async function loadStart(
     initializeWeights(table, seed, live.weights);
     return null;
   }
-  const { tensors } = await loadCheckpoint(initFrom);
-  flattenWeights(tensors, table, live.weights, `training.init_from: ${initFrom}`);
+  const checkpoint = await loadCheckpoint(initFrom);
+  const name = `training.init_from: ${initFrom}`;
+  checkMeaning(checkpoint, options, name);
+  flattenWeights(checkpoint.tensors, table, live.weights, name);
   return null;
+}
+
+/** Weights of the right shape may still mean something else: rows of the embedding, and channels of a head. */
+function checkMeaning(
+  { path, shape, tokenizerJson }: LoadedCheckpoint,
+  { config, fingerprints }: StartOptions,
+  name: string,
+): void {
+  const { nHead } = config.model;
+  if (shape.nHead !== nHead) {
+    throw new CheckpointError(
+      `${name} has ${shape.nHead} attention heads, and model.n_head is ${nHead}: its weights would mean something else.\n` +
+        `  Use --set model.n_head=${shape.nHead}, or start without it.`,
+    );
+  }
+  const tokenizerFile = join(path, TOKENIZER_FILE);
+  if (parseTokenizer(tokenizerJson, tokenizerFile).fingerprint !== fingerprints.tokenizer) {
+    throw new CheckpointError(
+      `${name} was trained with another tokenizer than ${config.tokenizer.path}: its tokens would mean something else.\n` +
+        `  Use its own: --set tokenizer.path=${tokenizerFile}, or start without it.`,
+    );
+  }
 }
 
 async function resumeFrom(
@@ -61,17 +86,20 @@ async function resumeFrom(
   const { checkpoint, state, m, v } = await loadTraining(path);
   const { seed, batchSize } = config.training;
   const settings = compareSettings(checkpoint.info.config, configRecord);
-  const differences = [
-    state.dataFingerprint !== fingerprints.data && 'the training data',
-    state.tokenizerFingerprint !== fingerprints.tokenizer && 'the tokenizer',
-    state.seed !== seed && `training.seed (${state.seed} then, ${seed} now)`,
-    ...settings.breaking,
-  ].filter((difference) => difference !== false);
-  if (differences.length > 0) {
+  const meaning = [
+    ...(state.tokenizerFingerprint === fingerprints.tokenizer ? [] : ['the tokenizer']),
+    ...settings.shape,
+  ];
+  const order = [
+    ...(state.dataFingerprint === fingerprints.data ? [] : ['the training data']),
+    ...(state.seed === seed ? [] : [`training.seed (${state.seed} then, ${seed} now)`]),
+    ...settings.order,
+  ];
+  if (meaning.length > 0 || order.length > 0) {
     throw new CheckpointError(
-      `${path} can't be resumed: ${differences.join(' and ')} changed since it was saved.\n` +
-        '  A resumed run must see the same samples in the same order. Put them back as they were, or start anew from\n' +
-        `  these weights: --set training.init_from=${path}`,
+      `${path} can't be resumed: ${[...meaning, ...order].join(' and ')} changed since it was saved.\n` +
+        '  A resumed run must see the same samples in the same order. Put them back as they were, or start anew' +
+        (meaning.length > 0 ? ', without --resume.' : ` from\n  these weights: --set training.init_from=${path}`),
     );
   }
   checkFit(checkpoint.tensors, table, path);

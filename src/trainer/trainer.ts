@@ -14,6 +14,7 @@ import { RunControl } from './control.js';
 import type { EndEvent, NoticeEvent, TrainEvent } from './events.js';
 import type { TrainInputs } from './inputs.js';
 import { createProgress, fingerprintsOf, recordStep, resumeProgress } from './progress.js';
+import { Questions } from './questions.js';
 import { Recovery } from './recovery.js';
 import { endEvent, startEvent, stepEvent } from './report.js';
 import { RunCheckpoints } from './run-checkpoints.js';
@@ -32,31 +33,17 @@ export interface TrainingRun {
 /** So many steps in a row without a finite loss and gradient end the run. */
 const NON_FINITE_LIMIT = 3;
 
-interface Question {
-  readonly prompt: string;
-  readonly resolve: (text: string) => void;
-  readonly reject: (error: unknown) => void;
-}
-
 export function startTraining(inputs: TrainInputs): TrainingRun {
   const control = new RunControl();
-  const questions: Question[] = [];
-  return {
-    control,
-    events: lockedRun(inputs, control, questions),
-    ask: (prompt) =>
-      new Promise((resolve, reject) => {
-        questions.push({ prompt, resolve, reject });
-        control.wakeUp();
-      }),
-  };
+  const questions = new Questions(() => control.wakeUp());
+  return { control, events: lockedRun(inputs, control, questions), ask: (prompt) => questions.ask(prompt) };
 }
 
 /** Nothing of a run exists, not even its threads, before the folder is ours. */
 async function* lockedRun(
   inputs: TrainInputs,
   control: RunControl,
-  questions: Question[],
+  questions: Questions,
 ): AsyncGenerator<TrainEvent, void> {
   const lock = await lockFolder(inputs.config.training.saveDir);
   try {
@@ -83,7 +70,7 @@ class Run {
   constructor(
     private readonly inputs: TrainInputs,
     private readonly control: RunControl,
-    private readonly questions: Question[],
+    private readonly questions: Questions,
   ) {
     const { config, selection, tokenizer, train, validation, workers } = inputs;
     const { nLayer, nHead, nEmbd, seqLen } = config.model;
@@ -109,6 +96,7 @@ class Run {
       live: arena,
       progress: this.progress,
       emit: (event) => this.aside.push(event),
+      warn: (message) => this.aside.push(this.notice(message, 'warning')),
     });
     this.recovery = new Recovery({
       coordinator: this.coordinator,
@@ -154,7 +142,7 @@ class Run {
       throw error instanceof WorkerError ? await this.saveAfter(error) : error;
     } finally {
       this.control.activities = () => [];
-      for (const { reject } of this.questions.splice(0)) reject(new Error('the run has ended'));
+      this.questions.close();
       await this.coordinator.close();
       // Whoever gets the folder next finds no save of ours under way.
       await this.checkpoints.settle();
@@ -192,7 +180,7 @@ class Run {
   /** Steps until something is due after one, or somebody asks for something. */
   private async *trainSteps(): AsyncGenerator<TrainEvent, void> {
     const { progress, control, questions } = this;
-    const isLast = (step: number) => this.isAnythingDue(step) || control.isAnythingAsked || questions.length > 0;
+    const isLast = (step: number) => this.isAnythingDue(step) || control.isAnythingAsked || questions.areThereAny;
     const before = progress.step;
     // Workers may also fail when they have done the last step.
     const isOver = () => progress.step > before && isLast(progress.step);
@@ -248,7 +236,7 @@ class Run {
     return step > 0 && (step % evalInterval === 0 || step === maxSteps) && lastEvaluation?.step !== step;
   }
 
-  /** `isWanted`: asked for by somebody, who sees all answers. */
+  /** `isWanted`: asked for by somebody, who sees all answers, and doesn't want the run to end any earlier. */
   private async *evaluate(isWanted = false): AsyncGenerator<TrainEvent, void> {
     const { progress } = this;
     const { step } = progress;
@@ -264,7 +252,7 @@ class Run {
       progress.bestStep = step;
       progress.evaluationsWithoutImprovement = 0;
       await this.checkpoints.saveBest();
-    } else {
+    } else if (!isWanted) {
       progress.evaluationsWithoutImprovement++;
     }
     yield { type: 'evaluation', step, evalLoss, bestEvalLoss: progress.bestEvalLoss ?? evalLoss, isBest, evalMs };
@@ -277,8 +265,8 @@ class Run {
   /** Does what was asked for since the last step; waits here while paused. */
   private async *serveRequests(): AsyncGenerator<TrainEvent, void> {
     do {
-      if (this.questions.length === 0) await this.control.untilAsked();
-      for (const question of this.questions.splice(0)) {
+      if (!this.questions.areThereAny) await this.control.untilAsked();
+      for (const question of this.questions.take()) {
         await answer(this.inference, this.inputs.tokenizer, question.prompt).then(question.resolve, question.reject);
       }
       const workers = this.control.takeWorkers();

@@ -46,9 +46,13 @@ export function createPlainPrinter(options: PlainPrinterOptions): (event: TrainE
   };
 }
 
-/** Each event as one JSON object on one line. */
+/** Each event as one JSON object on one line; numbers that JSON lacks as texts, "NaN" or "Infinity", like in metrics.jsonl. */
 export function createJsonPrinter({ write }: PrinterOptions): (event: TrainEvent) => void {
-  return (event) => write(`${JSON.stringify(event)}\n`);
+  return (event) => write(`${JSON.stringify(event, (_, value) => (isUnwritable(value) ? String(value) : value))}\n`);
+}
+
+function isUnwritable(value: unknown): boolean {
+  return typeof value === 'number' && !Number.isFinite(value);
 }
 
 /** Warnings as they come, and the summary. */

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { lockByFile, lockByName, lockFolder, type TakeLock } from '../../src/checkpoint/run-lock.js';
@@ -67,6 +67,17 @@ for (const [name, take, skip] of WAYS) {
     await lock.release();
   });
 }
+
+test('run lock: it is that of the folder, not of the path', { skip: process.platform !== 'linux' }, async () => {
+  const folder = join(temporaryFolder(), 'run');
+  const lock = await lockFolder(folder, lockByName);
+  renameSync(folder, `${folder}-moved`);
+  const other = await lockFolder(folder, lockByName);
+  await assert.rejects(lockFolder(`${folder}-moved`, lockByName), { name: 'LockError' });
+  await lock.release();
+  await (await lockFolder(`${folder}-moved`, lockByName)).release();
+  await other.release();
+});
 
 test('run lock: a second training in the folder is refused with exit code 75 and changes nothing', async () => {
   const project = createProject();

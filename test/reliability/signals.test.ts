@@ -45,16 +45,29 @@ for (const [signal, code] of [
   });
 }
 
-test('signals: before the first step, SIGINT leaves the checkpoint of an older run alone', async () => {
+test('signals: before the first step, SIGINT leaves checkpoint and record of an older run alone', async () => {
   await trainToEnd(project, 'older', ['--max-steps', '4']);
-  const before = checkpointsOf(join(project, 'older'));
+  const kept = () => ({
+    checkpoints: checkpointsOf(join(project, 'older')),
+    metrics: readFileSync(join(project, 'older/metrics.jsonl'), 'utf8'),
+  });
+  const before = kept();
   const run = startTrain(project, 'older');
   await run.seen('"type":"start"');
   run.child.kill('SIGINT');
   const { exitCode, stdout } = await run.ended;
   assert.equal(exitCode, 130);
   // The signal may come a step too late for what is claimed here; then there is nothing to see.
-  if (!stdout.includes(STEP)) assert.deepEqual(checkpointsOf(join(project, 'older')), before);
+  if (!stdout.includes(STEP)) assert.deepEqual(kept(), before);
+});
+
+test('signals: one that comes when all steps are done has stopped nothing', async () => {
+  const run = startTrain(project, 'late', ['--max-steps', '4']);
+  await run.seen('"type":"step","step":4');
+  run.child.kill('SIGTERM');
+  const { exitCode, stdout } = await run.ended;
+  const end = JSON.parse(stdout.trim().split('\n').at(-1)!);
+  assert.deepEqual([exitCode, end.type, end.reason], [0, 'end', 'done']);
 });
 
 test('signals: SIGHUP doesn’t end the run, nor does it change a bit', async () => {
@@ -140,7 +153,7 @@ test('divergence: ends with exit code 3, advice, and checkpoints from before', a
     .split('\n')
     .filter((line) => line.includes(STEP))
     .map((line) => JSON.parse(line).loss);
-  assert.deepEqual(losses.slice(-3), [null, null, null]);
+  assert.deepEqual(losses.slice(-3), ['NaN', 'NaN', 'NaN']);
   assert.match(
     stderr,
     /^NonFiniteError: Training diverged: loss or gradient was not finite in three steps in a row, the last of them step \d+\./,

@@ -171,11 +171,14 @@ test('metrics: a run that had ended goes on without its end', () => {
   assert.equal(readFileSync(join(folder, METRICS_FILE), 'utf8'), textOf([...EVENTS.slice(0, -1), resumed]));
 });
 
-test('metrics: a fresh run begins a new file', () => {
+test('metrics: a fresh run begins a new file with its first step, and leaves the old one where it has none', () => {
   const folder = temporaryFolder();
   writeFileSync(join(folder, METRICS_FILE), textOf(EVENTS));
-  record(folder, [START]);
-  assert.equal(readFileSync(join(folder, METRICS_FILE), 'utf8'), textOf([START]));
+  const { length, [length - 1]: end } = EVENTS;
+  record(folder, [START, end]);
+  assert.equal(readFileSync(join(folder, METRICS_FILE), 'utf8'), textOf(EVENTS));
+  record(folder, [START, step(1, 7)]);
+  assert.equal(readFileSync(join(folder, METRICS_FILE), 'utf8'), textOf([START, step(1, 7)]));
 });
 
 test('metrics: a real run reads back as it was told, times to the microsecond', async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadCheckpoint } from '../../src/checkpoint/load.js';
@@ -140,7 +140,52 @@ test('trainer: other data, another tokenizer or another seed can’t be resumed,
   const otherData = { ...inputs.train, fingerprint: 'other' };
   await assert.rejects(runToEnd({ ...inputs, train: otherData }), { message: /the training data changed/ });
   const tokenizer = { ...inputs.tokenizer, fingerprint: 'other', vocabSize: inputs.tokenizer.vocabSize };
-  await assert.rejects(runToEnd({ ...inputs, tokenizer }), { message: /the tokenizer changed/ });
+  await assert.rejects(runToEnd({ ...inputs, tokenizer }), {
+    message: /the tokenizer changed since it was saved\.\n.* or start anew, without --resume\.$/,
+  });
+  await assert.rejects(runToEnd(testInputs(folder, { resume: true, training: { batch_size: 4 } })), {
+    message:
+      /training\.batch_size \(8 then, 4 now\) changed .* or start anew from\n {2}these weights: --set training\.init_from=/s,
+  });
+  await assert.rejects(runToEnd(testInputs(folder, { resume: true, model: { n_head: 4 } })), {
+    message: /model\.n_head \(2 then, 4 now\) changed .* or start anew, without --resume\.$/s,
+  });
+});
+
+test('trainer: init_from takes weights that mean the same, and refuses others of the same shape', async () => {
+  const folder = temporaryFolder();
+  await runToEnd(testInputs(folder, { training: { max_steps: 60 } }));
+  const initFrom = join(folder, 'best');
+  const from = (model: Record<string, unknown> = {}) =>
+    testInputs(temporaryFolder(), { model, training: { init_from: initFrom, max_steps: 1 } });
+  const [first] = stepsOf(await runToEnd(from()));
+  // Random weights would give about the logarithm of the vocabulary.
+  assert.ok(first.loss < Math.log(from().tokenizer.vocabSize) / 2, `${first.loss}`);
+  await assert.rejects(runToEnd(from({ n_head: 4 })), {
+    name: 'CheckpointError',
+    message: /has 2 attention heads, and model\.n_head is 4: .*\n {2}Use --set model\.n_head=2/,
+  });
+  const inputs = from();
+  const tokenizer = { ...inputs.tokenizer, fingerprint: 'other', vocabSize: inputs.tokenizer.vocabSize };
+  await assert.rejects(runToEnd({ ...inputs, tokenizer }), {
+    name: 'CheckpointError',
+    message:
+      /was trained with another tokenizer than .*\n {2}Use its own: --set tokenizer\.path=.*best\/tokenizer\.json/,
+  });
+});
+
+test('trainer: a run resumed without its best weights ends all the same, and says what the int8 copy is made of', async () => {
+  const folder = temporaryFolder();
+  await runToEnd(testInputs(folder, { training: { max_steps: 20 } }));
+  rmSync(join(folder, 'best'), { recursive: true });
+  rmSync(join(folder, 'quantized'), { recursive: true });
+  // Nothing that it learns any more makes a new best.
+  const options = { resume: true, training: { max_steps: 22, lr: 1e-30, warmup_steps: 0 } };
+  const events = await runToEnd(testInputs(folder, options));
+  assert.equal(events.at(-1)!.type, 'end');
+  const warnings = events.filter((event) => event.type === 'notice').map(({ message }) => message);
+  assert.match(warnings.join('\n'), /int8 copy is made of the last weights, since the best ones can't be read: .*best/);
+  assert.ok(existsSync(join(folder, 'quantized')));
 });
 
 test('trainer: the evaluation is the mean over the scored tokens of all rows, copies counted', async () => {
@@ -203,6 +248,20 @@ test('trainer: early stopping counts evaluations without a new best', async () =
   assert.equal(evaluations.length, best + 1 + 3);
 });
 
+test('trainer: evaluations that somebody asks for don’t end a run earlier', async () => {
+  const inputs = () =>
+    testInputs(temporaryFolder(), {
+      training: { lr: 1e-12, warmup_steps: 0, max_steps: 1000, eval_interval: 6, early_stopping_patience: 3 },
+    });
+  const lastStep = (events: TrainEvent[]) => stepsOf(events).at(-1)!.step;
+  const quiet = lastStep(await runToEnd(inputs()));
+  const events = await runToEnd(inputs(), (event, { control }) => {
+    if (event.type === 'step' && event.step % 6 === 2) control.evaluateNow();
+  });
+  assert.ok(evaluationsOf(events).length > quiet / 6 + 2, 'some were asked for');
+  assert.equal(lastStep(events), quiet);
+});
+
 test('trainer: answers a question in mid-run with the present weights', async () => {
   const inputs = testInputs(temporaryFolder(), { training: { max_steps: 300 } });
   let answer: Promise<string> | null = null;
@@ -210,4 +269,10 @@ test('trainer: answers a question in mid-run with the present weights', async ()
     if (event.type === 'step' && event.step === 290) answer = run.ask(ROWS[0].prompt);
   });
   assert.equal(await answer, ROWS[0].completion);
+});
+
+test('trainer: a question that comes when the run has ended is refused', async () => {
+  const run = startTraining(testInputs(temporaryFolder(), { training: { max_steps: 1 } }));
+  for await (const _ of run.events);
+  await assert.rejects(run.ask('天空是什么颜色？'), { message: 'the run has ended' });
 });

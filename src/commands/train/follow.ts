@@ -43,10 +43,15 @@ export async function followRun({ inputs, useDashboard }: PreparedRun, options: 
     await view?.close();
     signals.close();
   }
-  if (signals.exitCode !== null) throw new CommandExit(signals.exitCode);
   if (end?.reason === 'diverged') throw divergence(end, inputs.config);
+  const isOver = end !== null && end.reason !== 'stopped';
+  if (signals.exitCode !== null) {
+    // One that comes when everything is done has stopped nothing; it only wants an end.
+    if (isOver) return;
+    throw new CommandExit(signals.exitCode);
+  }
   const isAsked = options.acceptance !== false && !options.quiet;
-  if (isAsked && end !== null && end.reason !== 'stopped') await showAcceptance(inputs.config, options);
+  if (isAsked && isOver) await showAcceptance(inputs.config, options);
 }
 
 async function showAcceptance(config: Config, options: TrainOptions): Promise<void> {
