@@ -124,7 +124,8 @@ function successorOf(old: Stray, strays: readonly Stray[]): Stray | undefined {
   return strays.find(({ role, pid, serial }) => role === 'new' && pid === old.pid && serial === old.serial);
 }
 
-function strayPath(path: string, role: Stray['role'], serial: number): string {
+/** What `recover` sweeps when this process is gone. */
+export function strayPath(path: string, role: Stray['role'], serial: number): string {
   return join(dirname(path), `.${basename(path)}.${role}-${process.pid}-${serial}`);
 }
 

@@ -7,7 +7,7 @@ import { createFileOps, type FileOps } from './file-ops.js';
 import { describe } from './json.js';
 import { checkReplaceable } from './locate.js';
 import { CHECKPOINT_KINDS } from './names.js';
-import { recover } from './replace-folder.js';
+import { recover, strayPath } from './replace-folder.js';
 import { writeNewFile } from './write-file.js';
 
 /**
@@ -18,8 +18,8 @@ export async function ensureWritable(saveDir: string, ops: FileOps = createFileO
   try {
     makeFolder(saveDir);
     await recover(saveDir, ops);
-    const probe = join(saveDir, `.writable-${process.pid}`);
-    await ops.remove(probe);
+    // Named like a stray: should this process die with it, the next one sweeps it.
+    const probe = strayPath(join(saveDir, 'probe'), 'new', 0);
     await writeNewFile(ops, probe, [Uint8Array.of(1)]);
     await ops.remove(probe);
     for (const kind of CHECKPOINT_KINDS) await checkReplaceable(join(saveDir, kind));

@@ -1,6 +1,8 @@
 // The training run: an async generator of events. Prints nothing; whoever iterates decides what is shown and recorded.
 // The run is at most one step ahead of the events that somebody has taken.
 
+import { join } from 'node:path';
+import { isCheckpoint } from '../checkpoint/locate.js';
 import { lockFolder } from '../checkpoint/run-lock.js';
 import { createDataOrder, type DataOrder } from '../data/order.js';
 import type { InferenceEngine } from '../engine/engine.js';
@@ -158,6 +160,10 @@ class Run {
         const changes = resumed.changes.join(', ');
         this.aside.push(this.notice(`not the same run any more; changed since it was saved: ${changes}`, 'warning'));
       }
+    } else if (await isCheckpoint(join(this.inputs.config.training.saveDir, 'last'))) {
+      const { saveDir } = this.inputs.config.training;
+      const text = `an earlier run lies in ${saveDir} and is replaced as this one saves; --resume would go on with it`;
+      this.aside.push(this.notice(text, 'warning'));
     }
     this.checkpoints.begin();
     await this.recovery.attempt(this.progress.step, () => this.coordinator.refresh());

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { createFileOps } from '../../src/checkpoint/file-ops.js';
 import { flattenWeights } from '../../src/checkpoint/fit.js';
 import { loadCheckpoint, loadTraining } from '../../src/checkpoint/load.js';
 import { quantizeWeights } from '../../src/checkpoint/quantize.js';
@@ -273,6 +274,18 @@ test('checkpoint load: missing, oversized and irregular files are refused, and n
 
 test('checkpoint save directory: an unwritable one is bad input that names the key and the flag', async (t) => {
   const folder = await temporaryFolder(t);
+  const made: string[] = [];
+  const ops = createFileOps();
+  const create = (path: string) => {
+    made.push(path);
+    return ops.create(path);
+  };
+  await ensureWritable(join(folder, 'a/b'), { ...ops, create });
+  assert.deepEqual(readdirSync(join(folder, 'a/b')), []);
+  // Its trial file, as one that was killed meanwhile leaves it.
+  const dead = spawnSync(process.execPath, ['--version']).pid;
+  writeFileSync(made[0].replace(`-${process.pid}-`, `-${dead}-`), '');
+  assert.equal(readdirSync(join(folder, 'a/b')).length, 1);
   await ensureWritable(join(folder, 'a/b'));
   assert.deepEqual(readdirSync(join(folder, 'a/b')), []);
 

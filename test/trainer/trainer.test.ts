@@ -114,6 +114,20 @@ test('trainer: a run stopped anywhere and resumed ends in the same bits as one t
   }
 });
 
+test('trainer: a fresh run says that it replaces an earlier one, a resumed one does not', async () => {
+  const folder = temporaryFolder();
+  const warnings = async (resume: boolean, steps: number) => {
+    const events = await runToEnd(testInputs(folder, { resume, training: { max_steps: steps } }));
+    const notices = events.filter((event) => event.type === 'notice').map(({ message }) => message);
+    return notices.filter((message) => message.startsWith('an earlier run'));
+  };
+  assert.deepEqual(await warnings(false, 2), []);
+  assert.deepEqual(await warnings(true, 3), []);
+  assert.deepEqual(await warnings(false, 2), [
+    `an earlier run lies in ${folder} and is replaced as this one saves; --resume would go on with it`,
+  ]);
+});
+
 test('trainer: a resumed run tells the same losses as the uninterrupted one', async () => {
   const expected = await runToEnd(testInputs(temporaryFolder()));
   const folder = temporaryFolder();
