@@ -67,7 +67,8 @@ async function explain(path: string, kind: PathKind): Promise<CheckpointError> {
   const advice = [];
   if (right !== undefined) advice.push(`Use ${right}.`);
   if (found.length > 0) advice.push(`Checkpoints here: ${listed(found)}.`);
-  if (advice.length === 0) advice.push(`No checkpoint is in ${parent}. Train one first: npm start.`);
+  if (advice.length === 0)
+    advice.push(`No checkpoint is in the folder ${describe(parent)}. Train one first: npm start.`);
   return new CheckpointError(`${problem(path, kind)}\n  ${advice.join(' ')}`);
 }
 

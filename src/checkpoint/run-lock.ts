@@ -4,7 +4,7 @@
 
 import { createHash } from 'node:crypto';
 import { link, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { LockError } from '../errors.js';
 import { makeFolder } from '../folder.js';
@@ -33,12 +33,27 @@ export async function lockFolder(
 }
 
 /**
+ * Whether a training on this machine has the folder's lock. Only looks: who takes the lock meanwhile isn't disturbed. Throws what
+ * the system throws if the folder can't be read.
+ */
+export async function isLocked(folder: string): Promise<boolean> {
+  const real = await realpath(folder);
+  if (process.platform !== 'linux') return (await listLockFiles(real)).some(({ pid }) => isAlive(pid));
+  const socket = connect(await socketName(real));
+  const isThere = await new Promise<boolean>((resolve) => {
+    socket.once('connect', () => resolve(true));
+    socket.once('error', () => resolve(false));
+  });
+  socket.destroy();
+  return isThere;
+}
+
+/**
  * The name has no owner but the socket, so it can't be left behind. It is made of device and inode: a folder may be mounted in two
  * places, and two folders at the same path, seen by different processes.
  */
 export const lockByName: TakeLock = async (realFolder) => {
-  const { dev, ino } = await stat(realFolder, { bigint: true });
-  const name = createHash('sha256').update(`${dev} ${ino}`).digest('hex').slice(0, 32);
+  const name = await socketName(realFolder);
   const server = createServer((socket) => socket.destroy());
   server.unref(); // It keeps the name, not the process.
   const isOurs = await new Promise<boolean>((resolve, reject) => {
@@ -46,11 +61,16 @@ export const lockByName: TakeLock = async (realFolder) => {
     server.once('error', (error: NodeJS.ErrnoException) =>
       error.code === 'EADDRINUSE' ? resolve(false) : reject(error),
     );
-    server.listen(`\0gpt-loom-${name}`);
+    server.listen(name);
   });
   if (!isOurs) return { advice: '' };
   return { release: () => new Promise((resolve) => server.close(() => resolve())) };
 };
+
+async function socketName(realFolder: string): Promise<string> {
+  const { dev, ino } = await stat(realFolder, { bigint: true });
+  return `\0gpt-loom-${createHash('sha256').update(`${dev} ${ino}`).digest('hex').slice(0, 32)}`;
+}
 
 /**
  * Lock files have generations. A dead process's file isn't removed to make room: then two could each remove the other's. The

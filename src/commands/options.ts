@@ -3,6 +3,7 @@
 
 import type { Command } from 'commander';
 import type { Config } from '../config/config.js';
+import { quoteWord } from '../ui/shell.js';
 
 /** What commander hands to an action of a command with `addConfigOptions`. Values are checked by the configuration. */
 export interface ConfigOptions {
@@ -43,6 +44,27 @@ export async function configFromOptions(options: ConfigOptions): Promise<Config>
     sets: set,
     flags: { threads, maxSteps, saveDir, engine, precision, seed },
   });
+}
+
+const FLAGS = {
+  config: '--config',
+  set: '--set',
+  threads: '--threads',
+  maxSteps: '--max-steps',
+  saveDir: '--save-dir',
+  engine: '--engine',
+  precision: '--precision',
+  seed: '--seed',
+} as const;
+
+/** Those of these options that were given, as one types them behind a command: ` --max-steps 300 --set a.b=c`. */
+export function typedFlags(
+  options: ConfigOptions,
+  names: readonly (keyof ConfigOptions)[] = Object.keys(FLAGS) as (keyof ConfigOptions)[],
+): string {
+  return names
+    .flatMap((name) => [options[name] ?? []].flat().map((value) => ` ${FLAGS[name]} ${quoteWord(value)}`))
+    .join('');
 }
 
 function collect(value: string, previous: readonly string[] = []): string[] {

@@ -1,8 +1,9 @@
 // `tokenizer build` makes tokenizer.json out of the training data; `tokenizer inspect` shows what it does to a text.
 // Loads only the flags; what reads, trains and encodes is imported when a command runs.
 
+import { isUtf8 } from 'node:buffer';
 import type { Command } from 'commander';
-import { ConfigError } from '../errors.js';
+import { ConfigError, DataError } from '../errors.js';
 import { configFromOptions } from './options.js';
 
 export function registerTokenizer(program: Command): void {
@@ -130,7 +131,12 @@ async function readStdin(): Promise<string> {
   }
   const chunks: Buffer[] = [];
   for await (const chunk of process.stdin) chunks.push(chunk);
-  return Buffer.concat(chunks)
-    .toString('utf8')
-    .replace(/\r?\n$/, '');
+  const bytes = Buffer.concat(chunks);
+  if (!isUtf8(bytes)) {
+    throw new DataError(
+      'The text on standard input is not UTF-8.\n' +
+        '  It would be looked at with other characters. Convert it, for example: iconv -f GB18030 -t UTF-8 old.txt',
+    );
+  }
+  return bytes.toString('utf8').replace(/\r?\n$/, '');
 }

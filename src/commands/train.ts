@@ -19,7 +19,7 @@ export function registerTrain(program: Command): void {
     .option('--resume', 'continue the run in the save folder from its last checkpoint')
     .option('--plain', 'plain lines instead of the dashboard')
     .option('--json', 'one JSON object per event on stdout')
-    .option('--quiet', 'warnings and the summary alone')
+    .option('--quiet', 'warnings and the summary alone, no questions at the end')
     .option('--no-acceptance', 'leave out the questions put to the best checkpoint at the end')
     .action(async (options: TrainOptions) => {
       const config = await configFromOptions(options);

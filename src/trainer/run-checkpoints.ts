@@ -56,13 +56,14 @@ export class RunCheckpoints {
     return this.writer.restore();
   }
 
-  /** Saves `last` unless it is saved. Before the first step it isn't touched: an older run's may lie there. */
-  async saveLast(): Promise<void> {
+  /** Saves `last` unless it is saved; whether it did. Before the first step it isn't touched: an older run's may lie there. */
+  async saveLast(): Promise<boolean> {
     const { inputs, progress } = this.options;
     const { step, lastEvaluation } = progress;
-    if (step === 0 || (step === this.saved.step && lastEvaluation === this.saved.lastEvaluation)) return;
+    if (step === 0 || (step === this.saved.step && lastEvaluation === this.saved.lastEvaluation)) return false;
     this.saved = { step, lastEvaluation };
     await this.writer.saveLast(this.info(), trainingState(inputs, progress));
+    return true;
   }
 
   async saveBest(): Promise<void> {

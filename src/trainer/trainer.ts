@@ -97,7 +97,10 @@ class Run {
       table: this.table,
       live: arena,
       progress: this.progress,
-      emit: (event) => this.aside.push(event),
+      emit: (event) => {
+        this.aside.push(event);
+        control.wakeUp(); // A paused run tells of it at once.
+      },
       warn: (message) => this.aside.push(this.notice(message, 'warning')),
     });
     this.recovery = new Recovery({
@@ -163,7 +166,7 @@ class Run {
     } else if (await isCheckpoint(join(this.inputs.config.training.saveDir, 'last'))) {
       const { saveDir } = this.inputs.config.training;
       const text = `an earlier run lies in ${saveDir} and is replaced as this one saves; --resume would go on with it`;
-      this.aside.push(this.notice(text, 'warning'));
+      this.aside.push(this.notice(text));
     }
     this.checkpoints.begin();
     await this.recovery.attempt(this.progress.step, () => this.coordinator.refresh());
@@ -278,10 +281,17 @@ class Run {
       const workers = this.control.takeWorkers();
       if (workers !== null && workers !== this.coordinator.workers) {
         await this.coordinator.resize(workers);
-        yield this.notice(`${workers} workers from step ${this.progress.step + 1} on`);
+        const next = (this.progress.step + 1).toLocaleString('en-US');
+        yield this.notice(`${workers} ${workers === 1 ? 'worker' : 'workers'} from step ${next} on`);
       }
-      if (this.control.take('evaluateRequested')) yield* this.evaluate(true);
-      if (this.control.take('saveRequested')) await this.checkpoints.saveLast();
+      if (this.control.take('evaluateRequested')) {
+        if (this.progress.lastEvaluation?.step === this.progress.step)
+          yield this.notice('this step is evaluated already');
+        yield* this.evaluate(true);
+      }
+      if (this.control.take('saveRequested') && !(await this.checkpoints.saveLast())) {
+        yield this.notice('there is nothing new to save');
+      }
       yield* this.drain();
     } while (this.control.isPaused && !this.control.stopRequested);
   }

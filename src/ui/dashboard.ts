@@ -29,6 +29,8 @@ export interface DashboardOptions {
   onLeave?(): void;
   /** Answers a prompt by the model as it is now. Without it the key isn't there. */
   readonly ask?: (prompt: string) => Promise<string>;
+  /** See SummaryOptions. */
+  readonly trainFlags?: string;
 }
 
 export interface Dashboard {
@@ -98,7 +100,7 @@ class LiveDashboard implements Dashboard {
     if (this.#state !== 'open') return;
     this.#shutDown();
     if (this.#terminal.isLost) return;
-    const summary = formatSummary(this.#view, { hasWarnings: true });
+    const summary = formatSummary(this.#view, { hasWarnings: true, trainFlags: this.#options.trainFlags });
     await new Promise<void>((resolve) => this.#options.stdout.write(summary, () => resolve()));
   }
 
@@ -201,7 +203,8 @@ class LiveDashboard implements Dashboard {
     this.#state = 'failed';
     const write = (text: string) => void this.#options.stdout.write(text);
     write(`The dashboard failed and is closed; training goes on. ${messageOf(error)}\n`);
-    this.#print = createPlainPrinter({ write, now: this.#clock, view: this.#view });
+    const { trainFlags } = this.#options;
+    this.#print = createPlainPrinter({ write, now: this.#clock, view: this.#view, trainFlags });
   }
 
   #shutDown(): void {

@@ -18,6 +18,8 @@ import { clean, truncate, wrap } from './text.js';
 
 export interface PrinterOptions {
   readonly write: (text: string) => void;
+  /** See SummaryOptions. */
+  readonly trainFlags?: string;
 }
 
 export interface PlainPrinterOptions extends PrinterOptions {
@@ -42,7 +44,7 @@ export function createPlainPrinter(options: PlainPrinterOptions): (event: TrainE
   return (event) => {
     view = reduceView(view, event, clock());
     for (const line of linesFor(event, view, every)) write(`${line}\n`);
-    if (event.type === 'end') write(formatSummary(view, { hasWarnings: false }));
+    if (event.type === 'end') write(formatSummary(view, { hasWarnings: false, trainFlags: options.trainFlags }));
   };
 }
 
@@ -56,12 +58,12 @@ function isUnwritable(value: unknown): boolean {
 }
 
 /** Warnings as they come, and the summary. */
-export function createQuietPrinter({ write }: PrinterOptions): (event: TrainEvent) => void {
+export function createQuietPrinter({ write, trainFlags }: PrinterOptions): (event: TrainEvent) => void {
   let view = createViewState();
   return (event) => {
     view = reduceView(view, event, 0);
     if (event.type === 'notice' && event.level === 'warning') write(`${noticeLines(event).join('\n')}\n`);
-    if (event.type === 'end') write(formatSummary(view, { hasWarnings: false }));
+    if (event.type === 'end') write(formatSummary(view, { hasWarnings: false, trainFlags }));
   };
 }
 
@@ -91,6 +93,11 @@ function startLines(event: TrainEvent & { type: 'start' }): string[] {
   const { shape, engine } = event;
   const truncated = event.truncated > 0 ? `, ${formatCount(event.truncated)} cut to ${shape.seqLen} tokens` : '';
   const first = event.startStep > 0 ? `${formatCount(event.startStep + 1)} to ` : '';
+  const isOver = event.startStep >= event.maxSteps;
+  const steps = isOver
+    ? `all ${formatCount(event.maxSteps)} are done; a larger training.max_steps would go on`
+    : `${first}${formatCount(event.maxSteps)}, ${formatCount(event.stepsPerEpoch)} per epoch, ` +
+      `evaluation every ${formatCount(event.evalInterval)}`;
   const texts: [string, string][] = [
     [
       'model',
@@ -107,11 +114,7 @@ function startLines(event: TrainEvent & { type: 'start' }): string[] {
       'workers',
       `${event.workers}, for ${formatCounted(event.microBatches, 'micro-batch', 'es')} of ${microBatch(event)}`,
     ],
-    [
-      'steps',
-      `${first}${formatCount(event.maxSteps)}, ${formatCount(event.stepsPerEpoch)} per epoch, ` +
-        `evaluation every ${formatCount(event.evalInterval)}`,
-    ],
+    ['steps', steps],
     ['folder', clean(event.saveDir)],
   ];
   return texts.flatMap(([label, text]) => wrapped(label, text));

@@ -1,6 +1,7 @@
 // The last words of a run: what came out of it, where it lies, what to do next.
 
 import { formatCount, formatDuration, formatLoss, formatMs } from './format.js';
+import { quoteWord } from './shell.js';
 import type { ViewState } from './state.js';
 import { clean, wrap } from './text.js';
 
@@ -11,8 +12,15 @@ const DEFAULT_SAVE_DIR = 'checkpoints';
 /** Longer prompts make a command nobody wants to see. */
 const LONGEST_PROMPT = 24;
 
-/** Lines for the normal screen, each ended; empty before the run has ended. With warnings where they scrolled by unseen. */
-export function formatSummary(view: ViewState, options: { hasWarnings: boolean }): string {
+export interface SummaryOptions {
+  /** Where they scrolled by unseen. */
+  readonly hasWarnings: boolean;
+  /** What `train` was told on the command line, as one types it; undefined where that isn't known. */
+  readonly trainFlags?: string;
+}
+
+/** Lines for the normal screen, each ended; empty before the run has ended. */
+export function formatSummary(view: ViewState, options: SummaryOptions): string {
   if (view.end === null) return '';
   const lines = [
     ...wrap(headline(view), WIDTH),
@@ -20,7 +28,7 @@ export function formatSummary(view: ViewState, options: { hasWarnings: boolean }
     ...(view.end.step > 0 ? labelled('loss', lossText(view)) : []),
     ...(view.saved.length > 0 ? labelled('saved', view.saved.map((event) => clean(event.path)).join(', ')) : []),
     ...(options.hasWarnings ? view.warnings.flatMap((entry) => labelled('warning', entry.text)) : []),
-    ...nextLines(view).map((command) => `  ${'next'.padEnd(LABEL_WIDTH - 2)}${command}`),
+    ...nextLines(view, options.trainFlags).map((command) => `  ${'next'.padEnd(LABEL_WIDTH - 2)}${command}`),
   ];
   return `${lines.join('\n')}\n`;
 }
@@ -58,32 +66,30 @@ function lossText({ end, bestStep }: ViewState): string {
 }
 
 /** Commands stay on one line however long, so that they can be copied. */
-function nextLines(view: ViewState): string[] {
+function nextLines(view: ViewState, trainFlags: string | undefined): string[] {
   if (view.end?.reason === 'diverged') return ['train again with a lower learning rate: --set training.lr=…'];
   const folder = (view.saved.find((event) => event.kind === 'best') ?? view.saved[0])?.path;
   const ask =
-    folder === undefined ? [] : [`npx gpt-loom infer --ckpt ${quote(folder)} --prompt ${quote(examplePrompt(view))}`];
-  return view.end?.reason === 'stopped' ? [trainCommand(view), ...ask] : ask;
+    folder === undefined
+      ? []
+      : [`npx gpt-loom infer --ckpt ${quoteWord(folder)} --prompt ${quoteWord(examplePrompt(view))}`];
+  return view.end?.reason === 'stopped' ? [trainCommand(view, trainFlags), ...ask] : ask;
 }
 
-/** What goes on with a stopped run, or begins it again where nothing was saved. */
-function trainCommand({ start, saved }: ViewState): string {
+/** What goes on with a stopped run, or begins it again where nothing was saved. With other settings it would be another run. */
+function trainCommand({ start, saved }: ViewState, flags: string | undefined): string {
   const saveDir = start?.saveDir ?? DEFAULT_SAVE_DIR;
-  const folder = saveDir === DEFAULT_SAVE_DIR ? '' : ` --save-dir ${quote(saveDir)}`;
-  return `npx gpt-loom train${saved.length > 0 || (start?.startStep ?? 0) > 0 ? ' --resume' : ''}${folder}`;
+  const folder = saveDir === DEFAULT_SAVE_DIR ? '' : ` --save-dir ${quoteWord(saveDir)}`;
+  const resume = saved.some(({ kind }) => kind === 'last') || (start?.startStep ?? 0) > 0 ? ' --resume' : '';
+  return `npx gpt-loom train${resume}${flags ?? folder}`;
 }
 
-/** A short prompt of the validation set, if possible one that the model answered rightly. */
+/** A short prompt of the validation set, of those that the model answered rightly the one with most to say: no refusal. */
 function examplePrompt({ samples }: ViewState): string {
   const items = (samples?.items ?? []).filter(({ prompt }) => [...prompt].length <= LONGEST_PROMPT);
-  const item = items.find(({ answer, expected }) => answer.trim() === expected.trim()) ?? items[0];
+  const right = items.filter(({ answer, expected }) => answer.trim() === expected.trim());
+  const [item] = (right.length > 0 ? right : items).toSorted((a, b) => b.expected.length - a.expected.length);
   return item === undefined ? '什么是GPT？' : clean(item.prompt);
-}
-
-/** As a POSIX shell reads one word. */
-function quote(word: string): string {
-  if (/^[\w./-]+$/.test(word)) return word;
-  return /["$`\\!]/.test(word) ? `'${word.replaceAll("'", "'\\''")}'` : `"${word}"`;
 }
 
 function labelled(label: string, text: string): string[] {

@@ -27,7 +27,7 @@ test('checkpoint path: a wrong one gets an error that names the right one and li
     [dir, `"${dir}" is a folder without model.safetensors; ${WHAT}.\n  Use ${path('last')}. ${all}`],
     [
       path('best.pt/x'),
-      `There is no checkpoint "${path('best.pt/x')}"; ${WHAT}.\n  No checkpoint is in ${path('best.pt')}. Train one first: npm start.`,
+      `There is no checkpoint "${path('best.pt/x')}"; ${WHAT}.\n  No checkpoint is in the folder "${path('best.pt')}". Train one first: npm start.`,
     ],
   ];
   for (const [wrong, message] of cases) {

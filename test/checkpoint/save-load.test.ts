@@ -298,7 +298,8 @@ test('checkpoint save directory: an unwritable one is bad input that names the k
       '  Checkpoints and metrics go there. Choose another: training.save_dir in config.yaml, or --save-dir.',
   });
   await assert.rejects(ensureWritable(folder, createFaultyOps('ENOSPC', 1, true).ops), {
-    name: 'ConfigError',
+    name: 'FileError',
+    exitCode: 74,
     message: /ENOSPC/,
   });
 });

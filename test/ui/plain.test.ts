@@ -171,6 +171,24 @@ test('summary: a run that was stopped before anything was saved is begun again, 
   assert.match(summary(7), /next {5}npx gpt-loom train --resume --save-dir "runs\/my run"/);
 });
 
+test('summary: the question that it proposes is the right one with the longest answer, so none that is refused', () => {
+  const items = [
+    { prompt: '感恩节是哪天', answer: '不知道。', expected: '不知道。', step: 100 },
+    { prompt: '什么是水？', answer: '水是一种液体。', expected: '水是一种液体。', step: 100 },
+    { prompt: '什么是火？', answer: '水是一种液体。', expected: '火是燃烧时发出的光和热。', step: 100 },
+  ];
+  const events = record({ maxSteps: 700, hasEnd: true }).map(({ at, event }) =>
+    event.type === 'samples' ? { at, event: { ...event, items } } : { at, event },
+  );
+  assert.match(formatSummary(viewAfter(events), { hasWarnings: false }), /--prompt "什么是水？"\n/);
+});
+
+test('summary: a stopped run goes on with the flags it was started with', () => {
+  const view = viewAfter(record({ steps: 220, hasEnd: true }));
+  const text = formatSummary(view, { hasWarnings: false, trainFlags: ' --max-steps 2000 --save-dir "a b"' });
+  assert.match(text, /\n {2}next {5}npx gpt-loom train --resume --max-steps 2000 --save-dir "a b"\n/);
+});
+
 test('summary: what it proposes can be pasted into a shell', () => {
   const events = record({ steps: 220, hasEnd: true }).map(({ at, event }) => {
     if (event.type === 'checkpoint') return { at, event: { ...event, path: 'my runs/best' } };

@@ -17,6 +17,8 @@ export interface AcceptanceInputs {
   readonly config: Config;
   /** One JSON object instead of text. */
   readonly asJson: boolean;
+  /** What `eval` must be told to look at the same checkpoint and data, as one types it. */
+  readonly evalFlags: string;
 }
 
 /** Together about 2 s of one core with the default model. */
@@ -34,7 +36,7 @@ const SEED = 0;
 export async function reportAcceptance(inputs: AcceptanceInputs, write: (text: string) => void): Promise<void> {
   try {
     const result = await checkBest(inputs.config);
-    write(inputs.asJson ? `${JSON.stringify(toJson(result))}\n` : formatAcceptance(result));
+    write(inputs.asJson ? `${JSON.stringify(toJson(result))}\n` : formatAcceptance(result, inputs.evalFlags));
   } catch (error) {
     if (!(error instanceof LoomError)) throw error;
     const { name, message } = error;
@@ -92,9 +94,12 @@ const INDENT = ' '.repeat(LABEL.length);
 const WHERE_WIDTH = 20;
 
 /** Lines below the summary of the run, each ended, aligned with it. */
-export function formatAcceptance({ checkpoint, training, unseen, elapsedMs }: AcceptanceResult): string {
+export function formatAcceptance(
+  { checkpoint, training, unseen, elapsedMs }: AcceptanceResult,
+  evalFlags: string,
+): string {
   const lines = [
-    `${LABEL}${clean(checkpoint)} in ${formatMs(elapsedMs)}; all rows: npx gpt-loom eval`,
+    `${LABEL}${clean(checkpoint)} in ${formatMs(elapsedMs)}; all rows: npx gpt-loom eval${evalFlags}`,
     line('training rows', `${share(training.exact, training.rows)} answered exactly`),
     ...(unseen === null ? [] : unseenLines(unseen.path, unseen.metrics)),
   ];

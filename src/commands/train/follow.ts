@@ -1,5 +1,6 @@
 // Takes the events of a run: dashboard or lines, metrics file, signals; ends with the exit code that fits.
 
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../../config/config.js';
 import { NonFiniteError } from '../../errors.js';
@@ -10,6 +11,7 @@ import { startTraining, type TrainingRun } from '../../trainer/trainer.js';
 import { openDashboard } from '../../ui/open.js';
 import { createJsonPrinter, createPlainPrinter, createQuietPrinter } from '../../ui/plain.js';
 import { CommandExit } from '../exit.js';
+import { typedFlags } from '../options.js';
 import type { TrainOptions } from '../train.js';
 import type { PreparedRun } from './prepare.js';
 import { watchSignals } from './signals.js';
@@ -30,7 +32,7 @@ export async function followRun({ inputs, useDashboard }: PreparedRun, options: 
     for await (const event of run.events) {
       if (event.type === 'start') {
         metrics = MetricsFile.open(inputs.config.training.saveDir, event.startStep);
-        view = useDashboard ? await openView(run, signals.interrupt) : printer(options);
+        view = useDashboard ? await openView(run, signals.interrupt, options) : printer(options);
       }
       metrics?.write(event);
       view?.push(event);
@@ -56,18 +58,20 @@ export async function followRun({ inputs, useDashboard }: PreparedRun, options: 
 
 async function showAcceptance(config: Config, options: TrainOptions): Promise<void> {
   const { reportAcceptance } = await import('./acceptance.js');
-  await reportAcceptance({ config, asJson: options.json ?? false }, writeLine);
+  const evalFlags = typedFlags(options, ['config', 'set', 'saveDir', 'engine']);
+  await reportAcceptance({ config, asJson: options.json ?? false, evalFlags }, writeLine);
 }
 
 function divergence({ step }: EndEvent, { training }: Config): NonFiniteError {
   const { lr, warmupSteps, gradClip, saveDir } = training;
+  const canResume = existsSync(join(saveDir, 'last'));
   const clip =
     gradClip > 0 ? `training.grad_clip below ${gradClip}` : 'training.grad_clip: 1 (it is 0, which is never)';
   return new NonFiniteError(
     `Training diverged: loss or gradient was not finite in three steps in a row, the last of them step ${step}.\n` +
-      `  None of them changed the weights, and the checkpoints in ${saveDir} are from before.\n` +
+      `  None of them changed the weights${canResume ? `, and the checkpoints in ${saveDir} are from before` : ''}.\n` +
       `  Lower training.lr (now ${lr}), e.g. --set training.lr=${Number((lr / 10).toPrecision(3))}; or more training.warmup_steps (now ${warmupSteps});` +
-      ` or ${clip}.\n  Then start anew, or go on from the last checkpoint with --resume.`,
+      ` or ${clip}.\n  Then start anew${canResume ? ', or go on from the last checkpoint with --resume' : ''}.`,
   );
 }
 
@@ -85,13 +89,14 @@ function surviveLostOutput(saveDir: string): void {
   });
 }
 
-function openView(run: TrainingRun, interrupt: () => void): Promise<View> {
+function openView(run: TrainingRun, interrupt: () => void, options: TrainOptions): Promise<View> {
   return openDashboard({
     control: run.control,
     stdout: process.stdout,
     stdin: process.stdin,
     onForceQuit: interrupt,
     ask: (prompt) => run.ask(prompt),
+    trainFlags: typedFlags(options),
   });
 }
 
@@ -101,8 +106,8 @@ function printer(options: TrainOptions): View {
   const push = options.json
     ? createJsonPrinter({ write })
     : options.quiet
-      ? createQuietPrinter({ write })
-      : createPlainPrinter({ write });
+      ? createQuietPrinter({ write, trainFlags: typedFlags(options) })
+      : createPlainPrinter({ write, trainFlags: typedFlags(options) });
   return { push, close: async () => {} };
 }
 

@@ -1,5 +1,6 @@
 // Signals during training: the first asks the run to stop and save, the second ends the process at once.
 
+import { writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { restoreTerminal } from '../../ui/terminal.js';
 
@@ -36,6 +37,15 @@ export function watchSignals(stop: () => void): SignalWatch {
   };
 }
 
+/** The reader may be gone, and nobody would wait for a stream. */
+function say(text: string): void {
+  try {
+    writeSync(process.stderr.fd, text);
+  } catch {
+    // Then nobody reads it.
+  }
+}
+
 /**
  * Dies of the signal, which a shell reports as 128 + its number. `process.exit` alone would wait for every thread, and one in
  * a long native call, or a hung one, doesn't come.
@@ -43,6 +53,7 @@ export function watchSignals(stop: () => void): SignalWatch {
 function endNow(signal: NodeJS.Signals): void {
   restoreTerminal();
   if (process.stdin.isTTY) process.stdin.setRawMode(false);
+  say('Stopped at once: what came after the last checkpoint is lost.\n');
   process.removeAllListeners(signal); // Gives the signal its default action back.
   if (process.platform !== 'win32') process.kill(process.pid, signal);
   // Still here: Windows, or the first process of a container, to which the system delivers no such signal.

@@ -1,9 +1,12 @@
 // What `gpt-loom watch` does: follows the metrics file of a run, and shows it as `train` would.
 
 import { constants } from 'node:os';
+import { dirname } from 'node:path';
+import { isLocked } from '../../checkpoint/run-lock.js';
 import type { TrainEvent } from '../../trainer/events.js';
 import { locateMetrics } from '../../trainer/metrics-reader.js';
 import type { Dashboard } from '../../ui/dashboard.js';
+import { formatDuration } from '../../ui/format.js';
 import { openDashboard, shouldUseDashboard } from '../../ui/open.js';
 import { createPlainPrinter } from '../../ui/plain.js';
 import { CommandExit } from '../exit.js';
@@ -14,13 +17,16 @@ import { type Batch, MetricsTail } from './tail.js';
 
 /** As often as the dashboard draws. */
 const POLL_MS = 250;
-/** After so long, and so many steps' time, without a word a run is taken for paused or dead. */
-const SILENT_MS = 60_000;
+/** After so long, and so many steps' time, without a word one looks whether the run still is there; */
+const SILENT_MS = 5_000;
 const SILENT_STEPS = 20;
+/** and after so long it is said to be paused if it is. */
+const PAUSED_MS = 60_000;
 
 interface Watcher {
   show(batch: Batch): Promise<void> | void;
-  notice(event: TrainEvent): void;
+  /** `isOver`: the run doesn't go on. */
+  notice(event: TrainEvent, isOver: boolean): void;
   close(): Promise<void>;
 }
 
@@ -49,29 +55,42 @@ async function follow(tail: MetricsTail, watcher: Watcher, asked: Promise<void>,
   });
   let last: TrainEvent | undefined;
   let stepMs = 0;
-  let isSilent = false;
+  let isWaiting = false;
+  let told: Silence | null = null;
   while (!isLeft) {
     const batch = tail.poll();
     if (batch !== null) {
       last = batch.events.at(-1) ?? last;
       stepMs = batch.events.findLast((event) => event.type === 'step')?.stepMs ?? stepMs;
-      isSilent = false;
+      told = null;
       await watcher.show(batch);
     }
     const isOver = last?.type === 'end';
     if (isOver && !staysOpen) return;
     const idleMs = tail.idleMs();
-    if (!isSilent && !isOver && last !== undefined && idleMs > Math.max(SILENT_MS, SILENT_STEPS * stepMs)) {
-      isSilent = true;
-      watcher.notice(silenceNotice(idleMs, 'step' in last ? last.step : 0));
+    if (told !== 'dead' && !isOver && last !== undefined && idleMs > Math.max(SILENT_MS, SILENT_STEPS * stepMs)) {
+      const silence = (await isLocked(dirname(tail.path)).catch(() => false)) ? 'paused' : 'dead';
+      if (silence !== told && (silence === 'dead' || idleMs > PAUSED_MS)) {
+        told = silence;
+        watcher.notice(silenceNotice(silence, idleMs, 'step' in last ? last.step : 0), silence === 'dead');
+        if (silence === 'dead' && !staysOpen) throw new CommandExit(1);
+      }
+    }
+    if (last === undefined && !isWaiting) {
+      isWaiting = true;
+      process.stderr.write(`waiting for a run to begin in ${dirname(tail.path)} …\n`);
     }
     await Promise.race([asked, new Promise((resolve) => setTimeout(resolve, POLL_MS))]);
   }
 }
 
-function silenceNotice(idleMs: number, step: number): TrainEvent {
-  const minutes = Math.round(idleMs / 60_000);
-  const message = `nothing was written for ${minutes} min: the run is paused, or was killed (train --resume continues it)`;
+type Silence = 'paused' | 'dead';
+
+function silenceNotice(silence: Silence, idleMs: number, step: number): TrainEvent {
+  const message =
+    silence === 'dead'
+      ? 'no training uses this folder any more: the run was killed, or goes on elsewhere (train --resume continues it)'
+      : `nothing was written for ${formatDuration(idleMs)}: the run is paused`;
   return { type: 'notice', level: 'warning', step, message };
 }
 
@@ -128,7 +147,8 @@ class DashboardWatcher implements Watcher {
     if (events.at(-1)?.type !== 'end') this.clock.goLive();
   }
 
-  notice(event: TrainEvent): void {
+  notice(event: TrainEvent, isOver: boolean): void {
+    if (isOver) this.clock.stop();
     this.dashboard?.push(event);
   }
 

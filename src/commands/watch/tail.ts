@@ -22,7 +22,7 @@ export class MetricsTail {
   private rest = Buffer.alloc(0);
   private reader: MetricsReader;
 
-  constructor(private readonly path: string) {
+  constructor(readonly path: string) {
     this.reader = new MetricsReader(path);
   }
 

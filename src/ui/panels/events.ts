@@ -6,8 +6,9 @@ import type { LogEntry } from '../state.js';
 import { padEnd, wrap } from '../text.js';
 import type { Panel, PanelContext } from './panel.js';
 
-/** How long a warning keeps its place although newer things have happened. */
+/** How long a warning keeps its place although newer things have happened; where there is only one, they need it sooner. */
 const WARNING_MS = 60_000;
+const WARNING_ALONE_MS = 30_000;
 const STYLES: Readonly<Record<LogEntry['level'], Style | undefined>> = {
   info: undefined,
   good: 'green',
@@ -20,7 +21,7 @@ export const eventsPanel: Panel = {
   title: () => ({ left: 'events' }),
   body: (context, width, height) => {
     const mostLines = height > MOST_LINES ? MOST_LINES : 1;
-    const warning = lingeringWarning(context);
+    const warning = lingeringWarning(context, height > 1 ? WARNING_MS : WARNING_ALONE_MS);
     let lines: string[] = [];
     for (const entry of [...context.view.log].reverse()) {
       const more = entryLines(entry, context, width, mostLines);
@@ -37,9 +38,9 @@ export const eventsPanel: Panel = {
   },
 };
 
-function lingeringWarning({ view, now }: PanelContext): LogEntry | null {
+function lingeringWarning({ view, now }: PanelContext, ms: number): LogEntry | null {
   const warning = view.warnings.at(-1);
-  return warning !== undefined && now - view.startedAt - warning.at < WARNING_MS ? warning : null;
+  return warning !== undefined && now - view.startedAt - warning.at < ms ? warning : null;
 }
 
 function entryLines(entry: LogEntry, { paint }: PanelContext, width: number, mostLines: number): string[] {

@@ -40,7 +40,7 @@ async function accept({ saveDir = 'with-best', train = 'data/train.jsonl', val =
   const sets = [`data.train_path=${join(folder, train)}`, `data.val_path=${join(folder, val)}`];
   const config = await configFromOptions({ set: sets, saveDir: join(folder, saveDir) });
   let text = '';
-  await reportAcceptance({ config, asJson }, (more) => {
+  await reportAcceptance({ config, asJson, evalFlags: ' --save-dir a' }, (more) => {
     text += more;
   });
   return text.replaceAll(folder, '…').replace(/ in [\d,.]+ m?s;/, ' in TIME;');
@@ -50,7 +50,7 @@ describe('acceptance', () => {
   it('acceptance: asks the best checkpoint 100 training rows and the test split', async () => {
     assert.equal(
       await accept({}),
-      `  checked  …/with-best/best in TIME; all rows: npx gpt-loom eval
+      `  checked  …/with-best/best in TIME; all rows: npx gpt-loom eval --save-dir a
            training rows       100 of 100 answered exactly
            test.jsonl          1 of 2 answered exactly, 0 refused by mistake
                                0 of 1 questions outside refused

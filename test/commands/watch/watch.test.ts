@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process';
 import { appendFileSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { lockFolder } from '../../../src/checkpoint/run-lock.js';
 import type { StartEvent, TrainEvent } from '../../../src/trainer/events.js';
 import { MetricsFile } from '../../../src/trainer/metrics.js';
 import { METRICS_FILE, metricsLine } from '../../../src/trainer/metrics-lines.js';
@@ -106,22 +107,45 @@ test('watch: follows a run that grows, is stopped, and is resumed from an earlie
   assert.match(stdout, /\nDone: 40 steps\n/);
 });
 
-test('watch: says when nothing was written for long', async () => {
+/** A run that has said nothing for five minutes. */
+function silentFolder(): string {
   const folder = folderWith(ENDED.slice(0, 12));
   const longAgo = new Date(Date.now() - 5 * 60_000);
   utimesSync(join(folder, METRICS_FILE), longAgo, longAgo);
+  return folder;
+}
+
+test('watch: of a run that was killed it says so, and ends with the exit code of a failure', async () => {
+  const { exitCode, stdout } = await runCli(['watch', silentFolder()]);
+  assert.match(
+    stdout,
+    /\nwarning {2}no training uses this folder any more: the run was killed, or goes on\n {9}elsewhere \(train --resume continues it\)\n$/,
+  );
+  assert.equal(exitCode, 1);
+});
+
+test('watch: of a run that is there and says nothing it says that it is paused', async () => {
+  const folder = silentFolder();
+  const lock = await lockFolder(folder);
   const child = spawn(process.execPath, [cliPath, 'watch', folder]);
   let stdout = '';
   for await (const text of child.stdout.setEncoding('utf8')) {
     stdout += text;
-    if (stdout.includes('--resume')) child.kill('SIGTERM');
+    if (stdout.includes('paused')) child.kill('SIGTERM');
   }
-  assert.match(
-    stdout,
-    /\nwarning {2}nothing was written for 5 min: the run is paused, or was killed \(train\n {9}--resume continues it\)\n$/,
-  );
+  assert.match(stdout, /\nwarning {2}nothing was written for 5:0\d: the run is paused\n$/);
   assert.equal(
     await new Promise((resolve) => (child.exitCode === null ? child.on('close', resolve) : resolve(child.exitCode))),
     143,
   );
+  await lock.release();
+});
+
+test('watch: an empty record is waited for, with a word', async () => {
+  const folder = folderWith([]);
+  const child = spawn(process.execPath, [cliPath, 'watch', folder]);
+  for await (const text of child.stderr.setEncoding('utf8')) {
+    assert.equal(text, `waiting for a run to begin in ${folder} …\n`);
+    child.kill('SIGTERM');
+  }
 });
