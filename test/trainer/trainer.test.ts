@@ -285,6 +285,38 @@ test('trainer: answers a question in mid-run with the present weights', async ()
   assert.equal(await answer, ROWS[0].completion);
 });
 
+test('trainer: a paused run tells of a save as soon as it is on disk, and of what there is not to do', async () => {
+  const inputs = testInputs(temporaryFolder(), { training: { max_steps: 1000 } });
+  const told: string[] = [];
+  await runToEnd(inputs, (event, { control }) => {
+    if (event.type === 'step' && event.step === 5) {
+      control.pause();
+      control.saveNow();
+    }
+    if (!control.isPaused) return;
+    // Nothing but the event before lets the run go on from here.
+    if (event.type === 'checkpoint') {
+      told.push(event.kind);
+      control.saveNow();
+    }
+    if (event.type === 'notice') {
+      told.push(event.message);
+      if (told.length === 2) control.evaluateNow();
+      else control.stop();
+    }
+    if (event.type === 'evaluation') {
+      told.push('evaluation');
+      control.evaluateNow();
+    }
+  });
+  assert.deepEqual(told.filter((what) => what !== 'best').slice(0, 4), [
+    'last',
+    'there is nothing new to save',
+    'evaluation',
+    'this step is evaluated already',
+  ]);
+});
+
 test('trainer: a question that comes when the run has ended is refused', async () => {
   const run = startTraining(testInputs(temporaryFolder(), { training: { max_steps: 1 } }));
   for await (const _ of run.events);

@@ -55,7 +55,7 @@ test('plain lines: tell a short run from start to end', () => {
     '  time     0:08, median step 68 ms, 9,799 tokens/s',
     '  loss     training 0.0031, evaluation 0.0057, best 0.0055 at step 100',
     '  saved    checkpoints/best, checkpoints/last, checkpoints/quantized',
-    '  next     npx gpt-loom infer --ckpt checkpoints/best --prompt "什么是RoPE？"',
+    '  next     npx gpt-loom infer --ckpt checkpoints/best --prompt "学习率预热有什么用？"',
     '',
   ]);
 });
@@ -128,7 +128,7 @@ test('summary: tells what came out, where it lies, and what to try', () => {
     '  loss     training 0.0027, evaluation 0.0055, best 0.0053 at step 700',
     '  saved    checkpoints/best, checkpoints/last, checkpoints/quantized',
     '  warning  worker 1 died and was replaced',
-    '  next     npx gpt-loom infer --ckpt checkpoints/best --prompt "什么是RoPE？"',
+    '  next     npx gpt-loom infer --ckpt checkpoints/best --prompt "学习率预热有什么用？"',
     '',
   ]);
 });
