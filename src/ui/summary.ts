@@ -84,11 +84,11 @@ function trainCommand({ start, saved }: ViewState, flags: string | undefined): s
   return `npx gpt-loom train${resume}${flags ?? folder}`;
 }
 
-/** A short prompt of the validation set, of those that the model answered rightly the one with most to say: no refusal. */
+/** A short prompt of the validation set, of several that were answered rightly the one with most to say: no refusal. */
 function examplePrompt({ samples }: ViewState): string {
   const items = (samples?.items ?? []).filter(({ prompt }) => [...prompt].length <= LONGEST_PROMPT);
   const right = items.filter(({ answer, expected }) => answer.trim() === expected.trim());
-  const [item] = (right.length > 0 ? right : items).toSorted((a, b) => b.expected.length - a.expected.length);
+  const [item] = (right.length > 1 ? right : items).toSorted((a, b) => b.expected.length - a.expected.length);
   return item === undefined ? '什么是GPT？' : clean(item.prompt);
 }
 

@@ -6,7 +6,9 @@ import { stripVTControlCharacters } from 'node:util';
 import stringWidth from 'string-width';
 import { buildFrame } from '../../src/ui/frame.js';
 import { chooseLayout } from '../../src/ui/layout.js';
+import { helpPanel } from '../../src/ui/panels/footer.js';
 import type { PanelContext } from '../../src/ui/panels/panel.js';
+import { workersPanel } from '../../src/ui/panels/workers.js';
 import { record, START } from './recording.js';
 import { contextAfter } from './view.js';
 
@@ -24,6 +26,20 @@ const longTexts = record({ steps: 120, workers: 24 }).map(({ at, event }) => {
   }
   if (event.type === 'checkpoint') return { at, event: { ...event, path: long } };
   return { at, event };
+});
+
+test('dashboard: where the help has little room, it still has every key', () => {
+  const text = helpPanel.body(contextAfter(recording, { canAsk: true }), 38, 7).join('\n');
+  for (const key of ['q', 'p', 's', 'e', 'a', '\\+/-', 'f', '1-3', 'l', '\\?', 'Ctrl-C', 'Ctrl-Z', 'Ctrl-L', 'Esc']) {
+    assert.match(text, new RegExp(`(^| )${key} \\S`, 'm'));
+  }
+});
+
+test('dashboard: a single worker has its row under titles', () => {
+  const one = contextAfter(record({ steps: 20, workers: 1 }));
+  const lines = workersPanel.body(one, 34, 3);
+  assert.match(lines[0], /now +tok\/s +busy +wait/);
+  assert.match(lines[1], /^0 /);
 });
 
 const contexts: [name: string, context: PanelContext][] = [

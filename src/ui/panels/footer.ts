@@ -1,6 +1,6 @@
 // The keys: in one line at the bottom as many as fit, and all of them with what they do in the help.
 
-import { composeLine, textLine } from '../line.js';
+import { composeLine, flowParts, textLine } from '../line.js';
 import { padEnd, widthOf } from '../text.js';
 import type { Panel, PanelContext } from './panel.js';
 
@@ -72,9 +72,21 @@ export const helpPanel: Panel = {
       return `${paint('bold', padEnd(key, 3))}  ${textLine(paint, room, help)}`;
     });
     const more = ['', 'Ctrl-C  as q', 'Ctrl-Z  suspend', 'Ctrl-L  draw the screen again', 'Esc     close what is open'];
-    return [...lines, ...more.map((line) => padEnd(line, width))].slice(0, height);
+    const all = [...lines, ...more.map((line) => padEnd(line, width))];
+    return all.length <= height ? all : inFewWords(context, width).slice(0, height);
   },
 };
+
+/** All keys in as few lines as they take. */
+function inFewWords(context: PanelContext, width: number): string[] {
+  const more = { 'Ctrl-C': bindings(context)[0].label(context), 'Ctrl-Z': 'suspend', 'Ctrl-L': 'redraw', Esc: 'close' };
+  const keys = [...bindings(context).map(({ key, label }) => [key, label(context)]), ...Object.entries(more)];
+  const parts = keys.map(([key, label]) => ({
+    text: `${context.paint('bold', key)} ${context.paint('dim', label)}`,
+    keep: 1,
+  }));
+  return flowParts(context.paint, width, parts);
+}
 
 function bindings(context: PanelContext): Binding[] {
   if (context.isWatching) return [LEAVE, ...BINDINGS.filter((binding) => !binding.needsRun && !binding.needsAsk)];

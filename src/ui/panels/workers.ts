@@ -19,15 +19,21 @@ interface Column {
   cell(row: WorkerRow, context: PanelContext): string;
 }
 
-/** Below this height there is no table, only a line or two. */
+/** Below this height there is no table, only a line or two; unless all of them fit in, below titles and above their sum. */
 const HEIGHT_FOR_TABLE = 4;
+const LINES_BESIDE_ROWS = 2;
 const SPARK_WIDTHS = { least: 6, most: 60 };
 
 export const workersPanel: Panel = {
   title: () => ({ left: 'workers' }),
   body: (context, width, height) =>
-    height >= HEIGHT_FOR_TABLE ? table(context, width, height) : shortForm(context, width, height),
+    height >= heightForTable(context) ? table(context, width, height) : shortForm(context, width, height),
 };
+
+function heightForTable(context: PanelContext): number {
+  const rows = presentRows(context).length;
+  return rows === 0 ? HEIGHT_FOR_TABLE : Math.min(HEIGHT_FOR_TABLE, rows + LINES_BESIDE_ROWS);
+}
 
 /** Tokens per second of all together, now and on average, and the share of the machine's peak. */
 function totalParts({ view }: PanelContext): Part[] {
@@ -61,7 +67,7 @@ function table(context: PanelContext, width: number, height: number): string[] {
   const { paint } = context;
   const workers = presentRows(context);
   const columns = columnsThatFit(width, workers.length, context.isWatching ?? false);
-  const room = height - 2;
+  const room = height - LINES_BESIDE_ROWS;
   const rows = workers.length > room ? workers.slice(0, room - 1) : workers;
   const lines = rows.map((row) => tableLine(columns, width, (column) => column.cell(row, context)));
   if (rows.length < workers.length) {
