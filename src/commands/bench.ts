@@ -1,7 +1,7 @@
 // gpt-loom bench: how fast this machine is, and how much of that kernels, training and answers get out of it. Wiring only.
 
 import type { Command } from 'commander';
-import { addConfigOptions, type ConfigOptions, configFromOptions } from './options.js';
+import { addMachineOptions, type ConfigOptions, configFromOptions } from './options.js';
 
 export interface BenchOptions extends ConfigOptions {
   readonly quick?: boolean;
@@ -11,7 +11,7 @@ export interface BenchOptions extends ConfigOptions {
 }
 
 export function registerBench(program: Command): void {
-  addConfigOptions(
+  addMachineOptions(
     program
       .command('bench')
       .description('measure this machine, the kernels, a training step by phase, and answers; keep the peak for train'),

@@ -4,18 +4,19 @@ import type { Command } from 'commander';
 import type { Examination } from './doctor/examine.js';
 import type { Finding } from './doctor/finding.js';
 import { CommandExit } from './exit.js';
-import { addConfigOptions, type ConfigOptions } from './options.js';
+import { addMachineOptions, type ConfigOptions } from './options.js';
 
 interface DoctorOptions extends ConfigOptions {
   readonly json?: boolean;
 }
 
 export function registerDoctor(program: Command): void {
-  addConfigOptions(
+  addMachineOptions(
     program
       .command('doctor')
       .description('say what this machine offers and what is missing; exit code 1 if training cannot run'),
   )
+    .option('--save-dir <folder>', 'where checkpoints and metrics would go')
     .option('--json', 'print the findings as JSON')
     .action(async (options: DoctorOptions) => {
       const { examine } = await import('./doctor/examine.js');

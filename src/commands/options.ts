@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import type { Config } from '../config/config.js';
 import { quoteWord } from '../ui/shell.js';
 
-/** What commander hands to an action of a command with `addConfigOptions`. Values are checked by the configuration. */
+/** What commander hands to an action of a command with some of these flags. Values are checked by the configuration. */
 export interface ConfigOptions {
   readonly config?: string;
   readonly set?: readonly string[];
@@ -19,13 +19,18 @@ export interface ConfigOptions {
 
 /** Adds --config, --set and the flags of the common keys; their order of worth: flags, then --set, then the file. */
 export function addConfigOptions(command: Command): Command {
-  return addConfigFileOptions(command)
-    .option('--threads <n>', 'worker threads, or auto')
+  return addMachineOptions(command)
     .option('--max-steps <n>', 'steps to train')
     .option('--save-dir <folder>', 'where checkpoints and metrics go')
-    .option('--engine <name>', 'auto, native or tfjs')
-    .option('--precision <name>', 'auto, fp32 or bf16')
     .option('--seed <n>', 'seed of weights, order and dropout');
+}
+
+/** Of these flags, those that tell what computes: for commands that measure. */
+export function addMachineOptions(command: Command): Command {
+  return addConfigFileOptions(command)
+    .option('--threads <n>', 'worker threads, or auto')
+    .option('--engine <name>', 'auto, native or tfjs')
+    .option('--precision <name>', 'auto, fp32 or bf16');
 }
 
 /** Adds --config and --set alone, for commands that train nothing. */

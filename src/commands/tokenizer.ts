@@ -4,6 +4,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { Command } from 'commander';
 import { ConfigError, DataError } from '../errors.js';
+import { formatCount, formatCounted } from '../ui/format.js';
 import { configFromOptions } from './options.js';
 
 export function registerTokenizer(program: Command): void {
@@ -98,10 +99,11 @@ function formatSummary({
   meanTokensPerRow,
   seconds,
 }: Summary): string {
-  const isShort = vocabSize < maxVocabSize ? `; the data has no more pairs, ${maxVocabSize} were allowed` : '';
+  const isShort =
+    vocabSize < maxVocabSize ? `; the data has no more pairs, ${formatCount(maxVocabSize)} were allowed` : '';
   return (
-    `${path}: ${vocabSize} tokens, ${merges} of them merges${isShort}\n` +
-    `  learnt from ${rows} rows of ${files.join(', ')} in ${seconds.toFixed(2)} s\n` +
+    `${path}: ${formatCount(vocabSize)} tokens, ${formatCount(merges)} of them merges${isShort}\n` +
+    `  learnt from ${formatCounted(rows, 'row')} of ${files.join(', ')} in ${seconds.toFixed(2)} s\n` +
     `  a row has ${meanTokensPerRow.toFixed(1)} tokens on average\n`
   );
 }

@@ -1,7 +1,7 @@
 // gpt-loom tune: measures which number of threads and which micro-batch size train fastest on this machine. Wiring only.
 
 import type { Command } from 'commander';
-import { addConfigOptions, type ConfigOptions, configFromOptions } from './options.js';
+import { addMachineOptions, type ConfigOptions, configFromOptions } from './options.js';
 
 export interface TuneOptions extends ConfigOptions {
   readonly budget: string;
@@ -11,11 +11,14 @@ export interface TuneOptions extends ConfigOptions {
 }
 
 export function registerTune(program: Command): void {
-  addConfigOptions(
+  addMachineOptions(
     program.command('tune').description('find the fastest threads and micro_batch for this machine by measuring'),
   )
     .option('--budget <time>', 'how long it may take, e.g. 30s or 2m', '60s')
-    .option('--write', 'put the result into the configuration file, and keep it for `threads: auto`')
+    .option(
+      '--write',
+      'put the result into the configuration file, and keep it for `threads: auto`; exit code 1 if it is uncertain',
+    )
     .option('--plot <file>', 'draw the measurements to an SVG file')
     .option('--json', 'print the result as JSON')
     .action(async (options: TuneOptions) => {

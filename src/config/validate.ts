@@ -112,9 +112,10 @@ const MAX_BLOCK_PARAMETERS = 250_000_000;
 /** Checks that need several keys; each key by itself is right. */
 function crossProblems({ model, training }: YamlConfig, origins: Origins, source: string): Problem[] {
   const problems: Problem[] = [];
-  /** Blames the key that was set; of two, the first named. */
+  /** Blames the key that was set; of two that on the command line, else the first named. */
   const add = (paths: readonly string[], what: string, fix: string) => {
-    const blamed = paths.find((path) => origins.has(path)) ?? paths[0];
+    const isOfFlags = (path: string) => origins.get(path)?.startsWith('--') ?? false;
+    const blamed = paths.find(isOfFlags) ?? paths.find((path) => origins.has(path)) ?? paths[0];
     problems.push({ where: origins.get(blamed) ?? source, what, fix: () => fix });
   };
 

@@ -68,12 +68,19 @@ function lossText({ end, bestStep }: ViewState): string {
 /** Commands stay on one line however long, so that they can be copied. */
 function nextLines(view: ViewState, trainFlags: string | undefined): string[] {
   if (view.end?.reason === 'diverged') return ['train again with a lower learning rate: --set training.lr=…'];
-  const folder = (view.saved.find((event) => event.kind === 'best') ?? view.saved[0])?.path;
+  const folder = bestFolder(view);
   const ask =
     folder === undefined
       ? []
       : [`npx gpt-loom infer --ckpt ${quoteWord(folder)} --prompt ${quoteWord(examplePrompt(view))}`];
   return view.end?.reason === 'stopped' ? [trainCommand(view, trainFlags), ...ask] : ask;
+}
+
+/** The best weights, of this process or of the one it resumed; before any evaluation the last ones. */
+function bestFolder({ saved, start, end }: ViewState): string | undefined {
+  const hasBest = start !== null && end !== null && end.bestEvalLoss !== null;
+  const path = (kind: string) => saved.find((event) => event.kind === kind)?.path;
+  return path('best') ?? (hasBest ? `${start.saveDir}/best` : (path('last') ?? saved[0]?.path));
 }
 
 /** What goes on with a stopped run, or begins it again where nothing was saved. With other settings it would be another run. */

@@ -54,7 +54,7 @@ test('doctor: looks at tokenizer and data, and makes nothing', async () => {
   const details = new Map(JSON.parse(stdout).findings.map(({ name, detail }: Finding) => [name, detail]));
   // 256 bytes, 4 special tokens and what one row gives.
   assert.match(String(details.get('tokenizer')), /^tokenizer\.json: \d{3} tokens$/);
-  assert.equal(details.get('training data'), 'rows.jsonl: 1 rows');
+  assert.equal(details.get('training data'), 'rows.jsonl: 1 row');
   assert.equal(details.get('save folder'), 'new can be written');
   assert.equal(existsSync(join(folder, 'new')), false);
   assert.equal(stderr, '');

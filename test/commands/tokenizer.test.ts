@@ -8,7 +8,8 @@ import { runCli } from '../helpers/cli.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'loom-tokenizer-command-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
-const run = (args: string, input = '') => runCli(['tokenizer', ...args.split('|')], { cwd: folder, input });
+const run = (args: string, input: string | Uint8Array = '') =>
+  runCli(['tokenizer', ...args.split('|')], { cwd: folder, input });
 
 // "xyxy" twice among the answers: after x+y, the pair (xy, xy) is the most frequent.
 writeFileSync(join(folder, 'one.jsonl'), '{"prompt":"p q","completion":"xyxy"}\n{"prompt":"pq","completion":"xyxy"}\n');
@@ -48,7 +49,7 @@ test('tokenizer build: takes its defaults from the configuration, and says when 
   const { vocabSize } = loadTokenizer(join(folder, 'own/tok.json'));
   assert.ok(
     stdout.startsWith(
-      `own/tok.json: ${vocabSize} tokens, ${vocabSize - 260} of them merges; the data has no more pairs, 2000 were allowed\n`,
+      `own/tok.json: ${vocabSize} tokens, ${vocabSize - 260} of them merges; the data has no more pairs, 2,000 were allowed\n`,
     ),
     stdout,
   );
@@ -74,6 +75,12 @@ test('tokenizer inspect: shows a table for each text, or all as JSON, of argumen
   assert.equal(inspection.roundTrips, true);
   // One line end is what `echo` adds; the other belongs to the text.
   assert.equal((JSON.parse(piped.stdout) as [{ text: string }])[0].text, 'xyxy\r\n');
+});
+
+test('tokenizer inspect: text that is not UTF-8 is refused, not looked at with other characters', async () => {
+  const { exitCode, stdout, stderr } = await run('inspect|--tokenizer|tok.json', Uint8Array.of(0xff, 0x61));
+  assert.deepEqual([exitCode, stdout], [2, '']);
+  assert.match(stderr, /^DataError: The text on standard input is not UTF-8\.\n {2}.*iconv/);
 });
 
 test('tokenizer: bad input ends in one message and exit code 2', async () => {

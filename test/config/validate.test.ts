@@ -204,7 +204,7 @@ test('config: a mistake on the command line is blamed on the flag', () => {
   );
   assert.equal(
     messageFor('training:\n  micro_batch: 4\n', { sets: ['training.batch_size=6'] }).split('\n')[0],
-    'c.yaml line 2: training.batch_size 6 cannot be split evenly into micro-batches of 4 (training.micro_batch).',
+    '--set training.batch_size=6: training.batch_size 6 cannot be split evenly into micro-batches of 4 (training.micro_batch).',
   );
   assert.equal(
     messageFor('', { sets: ['training.lrr=3'] }),

@@ -16,7 +16,11 @@ export interface CliResult {
 /** `cwd` is the repository unless given; `env` comes on top of ours. No terminal, and nothing on stdin but `input`. */
 export function runCli(
   args: readonly string[],
-  { cwd = repoRoot, env = {}, input = '' }: { cwd?: string; env?: Record<string, string>; input?: string } = {},
+  {
+    cwd = repoRoot,
+    env = {},
+    input = '',
+  }: { cwd?: string; env?: Record<string, string>; input?: string | Uint8Array } = {},
 ): Promise<CliResult> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [cliPath, ...args], { cwd, env: { ...process.env, DEBUG: '', ...env } });

@@ -203,8 +203,8 @@ test('plot: on a terminal a chart for each run and the figures side by side, 80 
     'learning rate      ▁▁▁▁▁▂▂▂▂▂▃▃▃▃▃▄▄▄▄▄▅▅▅▅▅▆▆▆▆▆▇▇▇▇▇█████',
     `tokens per second  ${'█'.repeat(40)}`,
     '',
-    '             step    loss  best eval  at step  tokens/s  time',
-    'checkpoints   101  0.1000     10.000       51    10,000  0:05',
+    '             step  smoothed  best eval  at step  tokens/s  time',
+    'checkpoints   101    0.1000     10.000       51    10,000  0:05',
   ]);
 });
 
@@ -214,9 +214,9 @@ test('plot: a narrow terminal has the columns that matter most, and the end of l
   assert.deepEqual(
     lines.slice(-3).map((line) => line.replace(/ +$/, '')),
     [
-      '                 step    loss  best eval',
-      '…/me/runs/first   101  0.1000     10.000',
-      '…me/runs/second   101  0.1000     10.000',
+      '               step  smoothed  best eval',
+      '…e/runs/first   101    0.1000     10.000',
+      '…/runs/second   101    0.1000     10.000',
     ],
   );
   for (const line of lines) assert.ok(stringWidth(line) <= 40, line);
@@ -226,9 +226,9 @@ test('plot: the terminal speaks Chinese in columns', () => {
   const runs = [curves('甲', KNOWN), curves('runs/b', KNOWN)];
   const lines = drawRunsAsText(runs, { width: 60, language: 'zh', paint: createPaint(false) });
   assert.deepEqual(lines.slice(-3), [
-    '        步数    损失  最佳验证  所在步  词元/秒  用时',
-    '甲       101  0.1000    10.000      51   10,000  0:05',
-    'runs/b   101  0.1000    10.000      51   10,000  0:05',
+    '        步数  平滑损失  最佳验证  所在步  词元/秒  用时',
+    '甲       101    0.1000    10.000      51   10,000  0:05',
+    'runs/b   101    0.1000    10.000      51   10,000  0:05',
   ]);
 });
 

@@ -183,6 +183,22 @@ test('summary: the question that it proposes is the right one with the longest a
   assert.match(formatSummary(viewAfter(events), { hasWarnings: false }), /--prompt "什么是水？"\n/);
 });
 
+test('summary: a resumed run without a new best proposes the best of before', () => {
+  const events = record({ maxSteps: 700, hasEnd: true }).filter(
+    ({ event }) => event.type !== 'checkpoint' || event.kind === 'quantized',
+  );
+  assert.match(formatSummary(viewAfter(events), { hasWarnings: false }), / infer --ckpt checkpoints\/best --prompt /);
+});
+
+test('plain lines: a finished run that is resumed says that nothing is left to do', () => {
+  let text = '';
+  const write = (more: string) => {
+    text += more;
+  };
+  createPlainPrinter({ write })({ ...START, startStep: 2000 });
+  assert.match(text, /\nsteps {4}all 2,000 are done; a larger training\.max_steps would go on\n/);
+});
+
 test('summary: a stopped run goes on with the flags it was started with', () => {
   const view = viewAfter(record({ steps: 220, hasEnd: true }));
   const text = formatSummary(view, { hasWarnings: false, trainFlags: ' --max-steps 2000 --save-dir "a b"' });

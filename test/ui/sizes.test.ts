@@ -8,6 +8,7 @@ import { buildFrame } from '../../src/ui/frame.js';
 import { chooseLayout } from '../../src/ui/layout.js';
 import { helpPanel } from '../../src/ui/panels/footer.js';
 import type { PanelContext } from '../../src/ui/panels/panel.js';
+import { stepTimePanel } from '../../src/ui/panels/step-time.js';
 import { workersPanel } from '../../src/ui/panels/workers.js';
 import { record, START } from './recording.js';
 import { contextAfter } from './view.js';
@@ -32,6 +33,15 @@ test('dashboard: where the help has little room, it still has every key', () => 
   const text = helpPanel.body(contextAfter(recording, { canAsk: true }), 38, 7).join('\n');
   for (const key of ['q', 'p', 's', 'e', 'a', '\\+/-', 'f', '1-3', 'l', '\\?', 'Ctrl-C', 'Ctrl-Z', 'Ctrl-L', 'Esc']) {
     assert.match(text, new RegExp(`(^| )${key} \\S`, 'm'));
+  }
+});
+
+test('dashboard: the one bar of a step explains every shade in it', () => {
+  for (const width of [34, 38, 60]) {
+    const [bar, ...legend] = stepTimePanel.body(contextAfter(recording), width, 4);
+    const shades = new Set([...bar.trimEnd()]);
+    assert.ok(shades.size >= 5, bar);
+    for (const shade of shades) assert.ok(legend.join(' ').includes(`${shade} `), `${shade} in ${legend.join('|')}`);
   }
 });
 

@@ -6,6 +6,7 @@ import type { Config } from '../../config/config.js';
 import { loadRows } from '../../data/jsonl.js';
 import { describeEngine, selectEngine } from '../../engine/select.js';
 import { loadTokenizer } from '../../tokenizer/tokenizer.js';
+import { formatCounted } from '../../ui/format.js';
 import { type ConfigOptions, configFromOptions } from '../options.js';
 import { type Finding, findingOfError } from './finding.js';
 
@@ -54,7 +55,7 @@ function fileFinding(name: string, path: string, describe: (path: string) => str
 }
 
 function countRows(path: string): string {
-  return `${loadRows(path).length} rows`;
+  return formatCounted(loadRows(path).length, 'row');
 }
 
 /** Looks, without making the folder. */

@@ -2,6 +2,7 @@
 
 import { DataError } from '../../errors.js';
 import type { StartEvent, TrainEvent } from '../../trainer/events.js';
+import { formatCount, formatCounted } from '../../ui/format.js';
 
 /**
  * The events as one run: it starts where the first process did and is what the last one made of it; the others' starts become
@@ -36,6 +37,6 @@ export function lastProcess(events: readonly TrainEvent[]): TrainEvent[] {
 }
 
 function resumedNotice({ startStep, workers }: StartEvent): TrainEvent {
-  const message = `resumed after step ${startStep}, ${workers} ${workers === 1 ? 'worker' : 'workers'}`;
+  const message = `resumed after step ${formatCount(startStep)}, ${formatCounted(workers, 'worker')}`;
   return { type: 'notice', level: 'info', step: startStep, message };
 }

@@ -18,6 +18,13 @@ const LOOKS: Readonly<Record<string, { readonly style: Style | undefined; readon
   evaluation: { style: 'green', shade: '=' },
   other: { style: undefined, shade: '-' },
 };
+/** In a legend that would be too long. */
+const SHORT_NAMES: Readonly<Record<string, string>> = {
+  forward: 'fwd',
+  backward: 'bwd',
+  update: 'upd',
+  evaluation: 'eval',
+};
 /** Rows of the list that always stand there; `evaluation` and `other` come as the height allows. */
 const LEAST_ROWS = 5;
 const NAME_WIDTH = 10;
@@ -53,8 +60,18 @@ function commonBar({ paint }: PanelContext, phases: readonly PhaseShare[], width
   );
   const line = phases.map(({ name }, i) => paint(LOOKS[name].style, LOOKS[name].shade.repeat(columns[i]))).join('');
   const used = columns.reduce((a, b) => a + b, 0);
-  const legend = phases
-    .filter((_, i) => columns[i] > 0)
-    .map(({ name, share }) => ({ label: LOOKS[name].shade, text: `${name} ${formatPercent(share)}`, keep: 1 }));
-  return [line + ' '.repeat(Math.max(0, width - used)), ...flowParts(paint, width, legend)].slice(0, height);
+  const shown = phases.filter((_, i) => columns[i] > 0);
+  const legend = (nameOf: (name: string) => string) =>
+    flowParts(
+      paint,
+      width,
+      shown.map(({ name, share }) => ({
+        label: LOOKS[name].shade,
+        text: `${nameOf(name)} ${formatPercent(share)}`,
+        keep: 1,
+      })),
+    );
+  const whole = legend((name) => name);
+  const lines = whole.length < height ? whole : legend((name) => SHORT_NAMES[name] ?? name);
+  return [line + ' '.repeat(Math.max(0, width - used)), ...lines].slice(0, height);
 }
