@@ -20,35 +20,35 @@ struct matrix_view {
 /* Rows and columns of a layer's matrices, in units of C. */
 static const size_t matrix_rows[MATRICES_PER_LAYER] = {1, 2, 1, 4, 1}, matrix_columns[MATRICES_PER_LAYER] = {1, 1, 1, 1, 4};
 
-/* Floats of the panels of a matrix (N, K). */
-static size_t forward_floats(size_t N, size_t K) { return round_up(N, NR_MAX) * K; }
-static size_t backward_floats(size_t N, size_t K) { return round_up(K, NR_MAX) * N; }
+/* Floats, or as long words of pairs, of the panels of a matrix (N, K). */
+static size_t forward_floats(int bf16, size_t N, size_t K) { return round_up(N, NR_MAX) * (bf16 ? pairs_of(K) : K); }
+static size_t backward_floats(int bf16, size_t N, size_t K) { return round_up(K, NR_MAX) * (bf16 ? pairs_of(N) : N); }
 
 /* Floats of the panels of the first n matrices of a layer. */
 struct panel_floats {
   size_t forward, backward;
 };
-static struct panel_floats layer_panels(size_t C, size_t n) {
+static struct panel_floats layer_panels(const struct model *m, size_t n) {
   struct panel_floats sum = {0, 0};
   for (size_t i = 0; i < n; i++) {
-    sum.forward += forward_floats(matrix_rows[i] * C, matrix_columns[i] * C);
-    sum.backward += backward_floats(matrix_rows[i] * C, matrix_columns[i] * C);
+    sum.forward += forward_floats(m->bf16, matrix_rows[i] * m->C, matrix_columns[i] * m->C);
+    sum.backward += backward_floats(m->bf16, matrix_rows[i] * m->C, matrix_columns[i] * m->C);
   }
   return sum;
 }
 
 /* All forward panels come first, so that inference does with that part. */
 static size_t all_forward_floats(const struct model *m) {
-  return m->L * layer_panels(m->C, MATRICES_PER_LAYER).forward + forward_floats(m->V, m->C);
+  return m->L * layer_panels(m, MATRICES_PER_LAYER).forward + forward_floats(m->bf16, m->V, m->C);
 }
 static size_t model_packed_floats(const struct model *m, int trains) {
-  const size_t backward = m->L * layer_panels(m->C, MATRICES_PER_LAYER).backward + backward_floats(m->V, m->C);
+  const size_t backward = m->L * layer_panels(m, MATRICES_PER_LAYER).backward + backward_floats(m->bf16, m->V, m->C);
   return all_forward_floats(m) + (trains ? backward : 0);
 }
 
 /* The matrix whose panels follow those of l layers and `before`. */
 static struct matrix_view view_at(const struct model *m, size_t l, struct panel_floats before, const float *W, size_t N, size_t K) {
-  const struct panel_floats layer = layer_panels(m->C, MATRICES_PER_LAYER);
+  const struct panel_floats layer = layer_panels(m, MATRICES_PER_LAYER);
   float *forward = m->packed + l * layer.forward + before.forward;
   float *backward = m->packed + all_forward_floats(m) + l * layer.backward + before.backward;
   return (struct matrix_view){W, N, K, forward, m->trains ? backward : 0, m->bf16};
@@ -58,7 +58,7 @@ static struct matrix_view layer_matrix(const struct model *m, size_t l, enum mat
   static const enum layer_parameter parameter[MATRICES_PER_LAYER] = {QKV_W, QKV_W, PROJ_W, FC1_W, FC2_W};
   const size_t C = m->C;
   const float *W = layer_weight(m, l, parameter[which]) + (which == M_KV ? C * C : 0);
-  return view_at(m, l, layer_panels(C, which), W, matrix_rows[which] * C, matrix_columns[which] * C);
+  return view_at(m, l, layer_panels(m, which), W, matrix_rows[which] * C, matrix_columns[which] * C);
 }
 
 static struct matrix_view head_matrix(const struct model *m) {
