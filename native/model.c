@@ -30,13 +30,15 @@ static bool shape_of(napi_env env, napi_value value, struct model *m) {
   return true;
 }
 
-/* packedFloats(shape, trains): number */
+/* packedFloats(shape, trains, bf16): number */
 static napi_value packed_floats(napi_env env, napi_callback_info info) {
-  napi_value argv[2], result;
+  napi_value argv[3], result;
   struct model m;
-  bool trains;
-  if (!arguments(env, info, 2, argv) || !shape_of(env, argv[0], &m)) return NULL;
-  if (napi_get_value_bool(env, argv[1], &trains) != napi_ok) return fail(env, "trains must be true or false");
+  bool trains, bf16;
+  if (!arguments(env, info, 3, argv) || !shape_of(env, argv[0], &m)) return NULL;
+  if (napi_get_value_bool(env, argv[1], &trains) != napi_ok || napi_get_value_bool(env, argv[2], &bf16) != napi_ok)
+    return fail(env, "trains and bf16 must be true or false");
+  m.bf16 = bf16 ? 1 : 0;
   napi_create_double(env, (double)kernels_plain.packed_floats(&m, trains ? 1 : 0), &result);
   return result;
 }

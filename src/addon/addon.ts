@@ -21,7 +21,7 @@ export interface NativeSession {
 export interface Addon {
   isaVariants(): string[];
   alignmentGap(bytes: Uint8Array): number;
-  packedFloats(shape: Int32Array, trains: boolean): number;
+  packedFloats(shape: Int32Array, trains: boolean, bf16: boolean): number;
   createModel(
     isa: string,
     shape: Int32Array,

@@ -4,7 +4,7 @@
 
 import { createHash } from 'node:crypto';
 import { link, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
+import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { LockError } from '../errors.js';
 import { makeFolder } from '../folder.js';
@@ -39,37 +39,55 @@ export async function lockFolder(
 export async function isLocked(folder: string): Promise<boolean> {
   const real = await realpath(folder);
   if (process.platform !== 'linux') return (await listLockFiles(real)).some(({ pid }) => isAlive(pid));
-  const socket = connect(await socketName(real));
+  const socket = connect((await socketNames(real))[0]);
   const isThere = await new Promise<boolean>((resolve) => {
     socket.once('connect', () => resolve(true));
-    socket.once('error', () => resolve(false));
+    // A process that is suspended answers nobody, and in the end the system not even with that.
+    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'ECONNREFUSED'));
   });
   socket.destroy();
   return isThere;
 }
 
-/**
- * The name has no owner but the socket, so it can't be left behind. It is made of device and inode: a folder may be mounted in two
- * places, and two folders at the same path, seen by different processes.
- */
+/** The names have no owner but the sockets, so they can't be left behind. */
 export const lockByName: TakeLock = async (realFolder) => {
-  const name = await socketName(realFolder);
+  const held: Server[] = [];
+  const release = async () => {
+    await Promise.all(held.map((server) => new Promise((resolve) => server.close(resolve))));
+  };
+  for (const name of await socketNames(realFolder)) {
+    const server = await listen(name);
+    if (server === null) {
+      await release();
+      return { advice: '' };
+    }
+    held.push(server);
+  }
+  return { release };
+};
+
+/** Null if somebody has the name. */
+function listen(name: string): Promise<Server | null> {
   const server = createServer((socket) => socket.destroy());
   server.unref(); // It keeps the name, not the process.
-  const isOurs = await new Promise<boolean>((resolve, reject) => {
-    server.once('listening', () => resolve(true));
+  return new Promise((resolve, reject) => {
+    server.once('listening', () => resolve(server));
     server.once('error', (error: NodeJS.ErrnoException) =>
-      error.code === 'EADDRINUSE' ? resolve(false) : reject(error),
+      error.code === 'EADDRINUSE' ? resolve(null) : reject(error),
     );
     server.listen(name);
   });
-  if (!isOurs) return { advice: '' };
-  return { release: () => new Promise((resolve) => server.close(() => resolve())) };
-};
+}
 
-async function socketName(realFolder: string): Promise<string> {
+/**
+ * Of the folder itself, by device and inode, since one may be mounted in two places; and of its path, by which the files are
+ * written: a folder may be moved or deleted under a run, and another one made there.
+ */
+async function socketNames(realFolder: string): Promise<string[]> {
   const { dev, ino } = await stat(realFolder, { bigint: true });
-  return `\0gpt-loom-${createHash('sha256').update(`${dev} ${ino}`).digest('hex').slice(0, 32)}`;
+  return [`${dev} ${ino}`, realFolder].map(
+    (text) => `\0gpt-loom-${createHash('sha256').update(text).digest('hex').slice(0, 32)}`,
+  );
 }
 
 /**

@@ -31,9 +31,13 @@ export function requireAddon(): Addon {
   );
 }
 
-/** Floats of the packed copies of all matrices: forward and backward, or what inference needs of them. */
-export function nativePackedFloats(shape: ModelShape, purpose: 'training' | 'inference' = 'training'): number {
-  return requireAddon().packedFloats(shapeNumbers(shape), purpose === 'training');
+/** Floats of the packed copies of all matrices: forward and backward, or what inference needs of them. In bf16 half as many. */
+export function nativePackedFloats(
+  shape: ModelShape,
+  purpose: 'training' | 'inference' = 'training',
+  precision: Precision = 'fp32',
+): number {
+  return requireAddon().packedFloats(shapeNumbers(shape), purpose === 'training', precision === 'bf16');
 }
 
 export function createNativeModel(buffers: NativeBuffers): NativeModel {

@@ -102,7 +102,7 @@ export function describeEngine(selection: EngineSelection): { name: string; deta
 
 /** Floats of shared memory that the engine wants for its own copies of the weights. */
 export function packedFloats(selection: EngineSelection, shape: ModelShape): number {
-  return selection.engine === 'native' ? nativePackedFloats(shape) : 0;
+  return selection.engine === 'native' ? nativePackedFloats(shape, 'training', selection.precision) : 0;
 }
 
 export async function createTrainingEngine(

@@ -4,10 +4,10 @@ import { createParameterTable } from './parameters.js';
 import type { ModelShape } from './shape.js';
 
 /**
- * Flat copies of the parameters besides the gradient slots: weights, two moments, two packed forms of the matrices; weights and
- * moments again, to be saved and to go back to; the best weights.
+ * Flat copies of the parameters besides the gradient slots: weights and two moments; the same again, to be saved and to go back to;
+ * the best weights. What an engine keeps for itself comes on top.
  */
-const COPIES = 9;
+const COPIES = 7;
 
 /** Bytes that training certainly needs, all of f32: the copies above, and one gradient for each micro-batch. */
 export function trainingBytes(shape: ModelShape, microBatches: number): number {

@@ -25,6 +25,8 @@ export interface WriterOptions {
   readonly live: LiveState;
   /** Called when a checkpoint is safe on the device. */
   readonly emit: (event: CheckpointEvent) => void;
+  /** Called after each save, whether it succeeded or not. */
+  readonly onSettled?: () => void;
   /** See TrainInputs. */
   readonly syncRecord?: () => Promise<void>;
 }
@@ -137,7 +139,10 @@ export class CheckpointWriter {
         this.firstFailure ??= error;
       },
     );
-    this.running.set(kind, save);
+    this.running.set(
+      kind,
+      save.finally(() => this.options.onSettled?.()),
+    );
   }
 
   /** What the state in `last` tells of must be on the device by then: the best weights, and the lines of the steps. */

@@ -18,6 +18,8 @@ export interface RunCheckpointsOptions {
   readonly live: LiveState;
   readonly progress: Progress;
   readonly emit: (event: CheckpointEvent) => void;
+  /** Called after each save in the background, whether it succeeded or not. */
+  readonly onSettled: () => void;
   readonly warn: (message: string) => void;
 }
 
@@ -27,7 +29,7 @@ export class RunCheckpoints {
   private saved: Pick<Progress, 'step' | 'lastEvaluation'> = { step: 0, lastEvaluation: null };
 
   constructor(private readonly options: RunCheckpointsOptions) {
-    const { inputs, table, live, emit } = options;
+    const { inputs, table, live, emit, onSettled } = options;
     const { saveDir } = inputs.config.training;
     this.writer = new CheckpointWriter({
       saveDir,
@@ -35,6 +37,7 @@ export class RunCheckpoints {
       tokenizerJson: inputs.tokenizerJson,
       live,
       emit,
+      onSettled,
       syncRecord: inputs.syncRecord,
     });
   }
@@ -110,6 +113,9 @@ export class RunCheckpoints {
       if (!(error instanceof CheckpointError)) throw error;
       const [problem] = error.message.split('\n');
       this.options.warn(`the int8 copy is made of the last weights, since the best ones can't be read: ${problem}`);
+      const { progress } = this.options;
+      progress.bestEvalLoss = null; // There are none any more.
+      progress.bestStep = null;
       return null;
     }
   }

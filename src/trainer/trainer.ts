@@ -97,10 +97,8 @@ class Run {
       table: this.table,
       live: arena,
       progress: this.progress,
-      emit: (event) => {
-        this.aside.push(event);
-        control.wakeUp(); // A paused run tells of it at once.
-      },
+      emit: (event) => this.aside.push(event),
+      onSettled: () => control.wakeUp(), // A paused run tells of it at once.
       warn: (message) => this.aside.push(this.notice(message, 'warning')),
     });
     this.recovery = new Recovery({
@@ -274,7 +272,8 @@ class Run {
   /** Does what was asked for since the last step; waits here while paused. */
   private async *serveRequests(): AsyncGenerator<TrainEvent, void> {
     do {
-      if (!this.questions.areThereAny) await this.control.untilAsked();
+      this.checkpoints.throwIfFailed();
+      if (!this.questions.areThereAny && this.aside.length === 0) await this.control.untilAsked();
       for (const question of this.questions.take()) {
         await answer(this.inference, this.inputs.tokenizer, question.prompt).then(question.resolve, question.reject);
       }
@@ -285,8 +284,9 @@ class Run {
         yield this.notice(`${workers} ${workers === 1 ? 'worker' : 'workers'} from step ${next} on`);
       }
       if (this.control.take('evaluateRequested')) {
-        if (this.progress.lastEvaluation?.step === this.progress.step)
+        if (this.progress.lastEvaluation?.step === this.progress.step) {
           yield this.notice('this step is evaluated already');
+        }
         yield* this.evaluate(true);
       }
       if (this.control.take('saveRequested') && !(await this.checkpoints.saveLast())) {

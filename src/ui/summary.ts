@@ -80,22 +80,26 @@ function nextLines(view: ViewState, trainFlags: string | undefined): string[] {
 function bestFolder({ saved, start, end }: ViewState): string | undefined {
   const hasBest = start !== null && end !== null && end.bestEvalLoss !== null;
   const path = (kind: string) => saved.find((event) => event.kind === kind)?.path;
-  return path('best') ?? (hasBest ? `${start.saveDir}/best` : (path('last') ?? saved[0]?.path));
+  return path('best') ?? (hasBest ? `${withoutSlash(start.saveDir)}/best` : (path('last') ?? saved[0]?.path));
+}
+
+function withoutSlash(folder: string): string {
+  return folder.replace(/(?<=.)\/+$/, '');
 }
 
 /** What goes on with a stopped run, or begins it again where nothing was saved. With other settings it would be another run. */
 function trainCommand({ start, saved }: ViewState, flags: string | undefined): string {
-  const saveDir = start?.saveDir ?? DEFAULT_SAVE_DIR;
+  const saveDir = withoutSlash(start?.saveDir ?? DEFAULT_SAVE_DIR);
   const folder = saveDir === DEFAULT_SAVE_DIR ? '' : ` --save-dir ${quoteWord(saveDir)}`;
   const resume = saved.some(({ kind }) => kind === 'last') || (start?.startStep ?? 0) > 0 ? ' --resume' : '';
   return `npx gpt-loom train${resume}${flags ?? folder}`;
 }
 
-/** A short prompt of the validation set, of several that were answered rightly the one with most to say: no refusal. */
+/** A short prompt of the validation set, of those that were answered rightly the one with most to say: a refusal if there is no other. */
 function examplePrompt({ samples }: ViewState): string {
   const items = (samples?.items ?? []).filter(({ prompt }) => [...prompt].length <= LONGEST_PROMPT);
   const right = items.filter(({ answer, expected }) => answer.trim() === expected.trim());
-  const [item] = (right.length > 1 ? right : items).toSorted((a, b) => b.expected.length - a.expected.length);
+  const [item] = (right.length > 0 ? right : items).toSorted((a, b) => b.expected.length - a.expected.length);
   return item === undefined ? '什么是GPT？' : clean(item.prompt);
 }
 

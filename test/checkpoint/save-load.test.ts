@@ -272,7 +272,7 @@ test('checkpoint load: missing, oversized and irregular files are refused, and n
   }
 });
 
-test('checkpoint save directory: an unwritable one is bad input that names the key and the flag', async (t) => {
+test('checkpoint save directory: of one that can’t be written the error names the key and the flag', async (t) => {
   const folder = await temporaryFolder(t);
   const made: string[] = [];
   const ops = createFileOps();

@@ -26,7 +26,7 @@ const variants = loadAddon()!.isaVariants();
 const DROPOUT = { rate: 0.1, seed: 3, step: 5 };
 
 function create({ shape, table, weights, batch }: ParityCase, isa: string, precision: Precision) {
-  const packed = alignedFloats(nativePackedFloats(shape));
+  const packed = alignedFloats(nativePackedFloats(shape, 'training', precision));
   const buffers = { shape, table, weights, packed, isa, precision };
   const engine = createNativeTraining(buffers, capacityOf(batch));
   engine.refresh(0, 1);

@@ -53,16 +53,21 @@ test('native inference: copies weights only where they do not lie as the kernels
 });
 
 test('native inference: its panels are at most a little over half of those of a training, and refuse to be trained', () => {
-  const length = nativePackedFloats(shape, 'inference');
-  assert.ok(length < 0.6 * nativePackedFloats(shape), `${length} of ${nativePackedFloats(shape)}`);
-  assert.throws(
-    () => createNativeTraining({ shape, table, weights, packed: alignedFloats(length) }, capacityOf(batch)),
-    { code: 'ERR_LOOM_NATIVE', message: 'packed: long enough for inference only' },
-  );
-  assert.throws(
-    () => createNativeTraining({ shape, table, weights, packed: alignedFloats(length - 1) }, capacityOf(batch)),
-    { code: 'ERR_LOOM_NATIVE', message: 'packed: shorter than packedFloats(shape)' },
-  );
+  for (const precision of ['fp32', 'bf16'] as const) {
+    const length = nativePackedFloats(shape, 'inference', precision);
+    const all = nativePackedFloats(shape, 'training', precision);
+    assert.ok(length < 0.6 * all, `${length} of ${all}`);
+    const train = (floats: number) =>
+      createNativeTraining({ shape, table, weights, packed: alignedFloats(floats), precision }, capacityOf(batch));
+    assert.throws(() => train(length), {
+      code: 'ERR_LOOM_NATIVE',
+      message: 'packed: long enough for inference only',
+    });
+    assert.throws(() => train(length - 1), {
+      code: 'ERR_LOOM_NATIVE',
+      message: 'packed: shorter than packedFloats(shape)',
+    });
+  }
 });
 
 test('native inference: int8 weights take no f32 matrices, neither flat nor packed', () => {

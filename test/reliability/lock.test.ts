@@ -68,15 +68,16 @@ for (const [name, take, skip] of WAYS) {
   });
 }
 
-test('run lock: it is that of the folder, not of the path', { skip: process.platform !== 'linux' }, async () => {
+test('run lock: it is that of the folder and of its path', { skip: process.platform !== 'linux' }, async () => {
   const folder = join(temporaryFolder(), 'run');
   const lock = await lockFolder(folder, lockByName);
   renameSync(folder, `${folder}-moved`);
-  const other = await lockFolder(folder, lockByName);
-  await assert.rejects(lockFolder(`${folder}-moved`, lockByName), { name: 'LockError' });
+  // What the run saves would go into the new folder of that name.
+  for (const taken of [folder, `${folder}-moved`]) {
+    await assert.rejects(lockFolder(taken, lockByName), { name: 'LockError' });
+  }
   await lock.release();
-  await (await lockFolder(`${folder}-moved`, lockByName)).release();
-  await other.release();
+  for (const free of [folder, `${folder}-moved`]) await (await lockFolder(free, lockByName)).release();
 });
 
 test('run lock: a second training in the folder is refused with exit code 75 and changes nothing', async () => {

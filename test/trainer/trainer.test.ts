@@ -116,14 +116,14 @@ test('trainer: a run stopped anywhere and resumed ends in the same bits as one t
 
 test('trainer: a fresh run says that it replaces an earlier one, a resumed one does not', async () => {
   const folder = temporaryFolder();
-  const warnings = async (resume: boolean, steps: number) => {
+  const notices = async (resume: boolean, steps: number) => {
     const events = await runToEnd(testInputs(folder, { resume, training: { max_steps: steps } }));
-    const notices = events.filter((event) => event.type === 'notice').map(({ message }) => message);
-    return notices.filter((message) => message.startsWith('an earlier run'));
+    const told = events.filter((event) => event.type === 'notice').map(({ message }) => message);
+    return told.filter((message) => message.startsWith('an earlier run'));
   };
-  assert.deepEqual(await warnings(false, 2), []);
-  assert.deepEqual(await warnings(true, 3), []);
-  assert.deepEqual(await warnings(false, 2), [
+  assert.deepEqual(await notices(false, 2), []);
+  assert.deepEqual(await notices(true, 3), []);
+  assert.deepEqual(await notices(false, 2), [
     `an earlier run lies in ${folder} and is replaced as this one saves; --resume would go on with it`,
   ]);
 });
@@ -315,6 +315,38 @@ test('trainer: a paused run tells of a save as soon as it is on disk, and of wha
     'evaluation',
     'this step is evaluated already',
   ]);
+});
+
+test('trainer: a paused run tells of a save that ends while somebody takes his time over an event', async () => {
+  const run = startTraining(testInputs(temporaryFolder(), { training: { max_steps: 1000 } }));
+  const kinds: string[] = [];
+  for await (const event of run.events) {
+    if (event.type === 'step' && event.step === 5) {
+      run.control.pause();
+      run.control.evaluateNow();
+      run.control.saveNow();
+    }
+    if (event.type !== 'checkpoint') continue;
+    kinds.push(event.kind);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    if (kinds.length === 2) run.control.stop();
+  }
+  assert.deepEqual(kinds.slice(0, 2).sort(), ['best', 'last']);
+});
+
+test('trainer: a save that fails ends a paused run at once', async () => {
+  const inputs = {
+    ...testInputs(temporaryFolder(), { training: { max_steps: 1000 } }),
+    syncRecord: () => Promise.reject(new Error('no space')),
+  };
+  await assert.rejects(
+    runToEnd(inputs, (event, { control }) => {
+      if (event.type !== 'step' || event.step !== 5) return;
+      control.pause();
+      control.saveNow();
+    }),
+    /no space/,
+  );
 });
 
 test('trainer: a question that comes when the run has ended is refused', async () => {

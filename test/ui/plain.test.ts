@@ -181,6 +181,10 @@ test('summary: the question that it proposes is the right one with the longest a
     event.type === 'samples' ? { at, event: { ...event, items } } : { at, event },
   );
   assert.match(formatSummary(viewAfter(events), { hasWarnings: false }), /--prompt "什么是水？"\n/);
+  const only = events.map(({ at, event }) =>
+    event.type === 'samples' ? { at, event: { ...event, items: items.slice(1) } } : { at, event },
+  );
+  assert.match(formatSummary(viewAfter(only), { hasWarnings: false }), /--prompt "什么是水？"\n/);
 });
 
 test('summary: a resumed run without a new best proposes the best of before', () => {

@@ -13,6 +13,8 @@ export interface BenchSizes {
 }
 
 const MOST_ROWS = 65_536;
+/** As model.seq_len allows. */
+const MOST_TOKENS = 16_384;
 
 /** `--rows 174 --sequence 512`, each null where it isn't given. Throws ConfigError. */
 export function parseSizes(
@@ -20,7 +22,7 @@ export function parseSizes(
   seqLen: number,
 ): BenchSizes {
   const rows = parseTokens('--rows', options.rows, MOST_ROWS, 174);
-  const sequence = parseTokens('--sequence', options.sequence, MOST_ROWS, 512);
+  const sequence = parseTokens('--sequence', options.sequence, MOST_TOKENS, 512);
   if (sequence !== null && sequence > seqLen) {
     throw new ConfigError(
       `--sequence ${sequence} is longer than the model reads: model.seq_len is ${seqLen}.\n` +

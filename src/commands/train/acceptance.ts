@@ -9,6 +9,7 @@ import { drawItems } from '../../evaluation/draw.js';
 import { type EvaluatedRow, evaluateRows, mergeCopies } from '../../evaluation/evaluate.js';
 import { type Metrics, measure } from '../../evaluation/metrics.js';
 import { formatCount, formatMs } from '../../ui/format.js';
+import { quoteWord } from '../../ui/shell.js';
 import { clean, padEnd } from '../../ui/text.js';
 import { defaultDataPath } from '../eval/data.js';
 import { type AnsweringModel, openModel } from '../infer/model.js';
@@ -98,8 +99,10 @@ export function formatAcceptance(
   { checkpoint, training, unseen, elapsedMs }: AcceptanceResult,
   evalFlags: string,
 ): string {
+  // What `eval` looks at unless told otherwise.
+  const ckpt = basename(checkpoint) === 'best' ? '' : ` --ckpt ${quoteWord(checkpoint)}`;
   const lines = [
-    `${LABEL}${clean(checkpoint)} in ${formatMs(elapsedMs)}; all rows: npx gpt-loom eval${evalFlags}`,
+    `${LABEL}${clean(checkpoint)} in ${formatMs(elapsedMs)}; all rows: npx gpt-loom eval${ckpt}${evalFlags}`,
     line('training rows', `${share(training.exact, training.rows)} answered exactly`),
     ...(unseen === null ? [] : unseenLines(unseen.path, unseen.metrics)),
   ];

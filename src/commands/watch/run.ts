@@ -17,11 +17,12 @@ import { type Batch, MetricsTail } from './tail.js';
 
 /** As often as the dashboard draws. */
 const POLL_MS = 250;
-/** After so long, and so many steps' time, without a word one looks whether the run still is there; */
+/** After so long, and so many steps' time, without a word one looks now and then whether the run still is there. */
 const SILENT_MS = 5_000;
 const SILENT_STEPS = 20;
-/** and after so long it is said to be paused if it is. */
-const PAUSED_MS = 60_000;
+const LOOK_MS = 2_000;
+/** After so long it is said to be paused if it is there, and else taken for dead: it may also go on where we can't see it. */
+const LONG_MS = 60_000;
 
 interface Watcher {
   show(batch: Batch): Promise<void> | void;
@@ -56,27 +57,37 @@ async function follow(tail: MetricsTail, watcher: Watcher, asked: Promise<void>,
   let last: TrainEvent | undefined;
   let stepMs = 0;
   let isWaiting = false;
+  let hasBegun = false;
+  let seen: Silence | null = null;
   let told: Silence | null = null;
+  let nextLook = 0;
   while (!isLeft) {
     const batch = tail.poll();
     if (batch !== null) {
       last = batch.events.at(-1) ?? last;
       stepMs = batch.events.findLast((event) => event.type === 'step')?.stepMs ?? stepMs;
+      hasBegun = true;
+      seen = null;
       told = null;
       await watcher.show(batch);
     }
     const isOver = last?.type === 'end';
     if (isOver && !staysOpen) return;
     const idleMs = tail.idleMs();
-    if (told !== 'dead' && !isOver && last !== undefined && idleMs > Math.max(SILENT_MS, SILENT_STEPS * stepMs)) {
-      const silence = (await isLocked(dirname(tail.path)).catch(() => false)) ? 'paused' : 'dead';
-      if (silence !== told && (silence === 'dead' || idleMs > PAUSED_MS)) {
+    const isSilent = !isOver && last !== undefined && idleMs > Math.max(SILENT_MS, SILENT_STEPS * stepMs);
+    if (isSilent && performance.now() > nextLook) {
+      nextLook = performance.now() + LOOK_MS;
+      const silence = (await isLocked(dirname(tail.path)).catch(() => false)) ? 'busy' : 'gone';
+      // Twice in a row: its last words may have come between our reading and our looking.
+      const isSure = silence === seen && (silence === 'gone' || idleMs > LONG_MS);
+      seen = silence;
+      if (isSure && told !== silence) {
         told = silence;
-        watcher.notice(silenceNotice(silence, idleMs, 'step' in last ? last.step : 0), silence === 'dead');
-        if (silence === 'dead' && !staysOpen) throw new CommandExit(1);
+        watcher.notice(silenceNotice(silence, idleMs, 'step' in last! ? last.step : 0), silence === 'gone');
       }
+      if (isSure && silence === 'gone' && idleMs > LONG_MS && !staysOpen) throw new CommandExit(1);
     }
-    if (last === undefined && !isWaiting) {
+    if (batch === null && !hasBegun && !isWaiting) {
       isWaiting = true;
       process.stderr.write(`waiting for a run to begin in ${dirname(tail.path)} …\n`);
     }
@@ -84,13 +95,13 @@ async function follow(tail: MetricsTail, watcher: Watcher, asked: Promise<void>,
   }
 }
 
-type Silence = 'paused' | 'dead';
+type Silence = 'busy' | 'gone';
 
 function silenceNotice(silence: Silence, idleMs: number, step: number): TrainEvent {
   const message =
-    silence === 'dead'
-      ? 'no training uses this folder any more: the run was killed, or goes on elsewhere (train --resume continues it)'
-      : `nothing was written for ${formatDuration(idleMs)}: the run is paused`;
+    silence === 'gone'
+      ? 'no training on this machine uses this folder any more: the run was killed (train --resume continues it), or goes on elsewhere'
+      : `nothing was written for ${formatDuration(idleMs)}: the run is paused, or busy`;
   return { type: 'notice', level: 'warning', step, message };
 }
 

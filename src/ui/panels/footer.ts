@@ -71,9 +71,10 @@ export const helpPanel: Panel = {
       const room = Math.max(1, width - 5);
       return `${paint('bold', padEnd(key, 3))}  ${textLine(paint, room, help)}`;
     });
-    const more = ['', 'Ctrl-C  as q', 'Ctrl-Z  suspend', 'Ctrl-L  draw the screen again', 'Esc     close what is open'];
+    const more = ['Ctrl-C  as q', 'Ctrl-Z  suspend', 'Ctrl-L  draw the screen again', 'Esc     close what is open'];
     const all = [...lines, ...more.map((line) => padEnd(line, width))];
-    return all.length <= height ? all : inFewWords(context, width).slice(0, height);
+    if (all.length > height) return inFewWords(context, width).slice(0, height);
+    return all.length < height ? all.toSpliced(lines.length, 0, padEnd('', width)) : all;
   },
 };
 

@@ -12,9 +12,9 @@ function check(nLayer: number, nEmbd: number, vocabSize: number, memory: number)
 
 test('size: the shipped model trains in a few hundred megabytes', () => {
   assert.doesNotThrow(check(4, 256, 2048, 0.3 * GB));
-  assert.throws(check(4, 256, 2048, 0.19 * GB), {
+  assert.throws(check(4, 256, 2048, 0.14 * GB), {
     name: 'ConfigError',
-    message: /^This model needs at least 0\.2 GB of memory to train, and the machine has 0\.2 GB\.\n {2}Use a smaller/,
+    message: /^This model needs at least 0\.2 GB of memory to train, and the machine has 0\.1 GB\.\n {2}Use a smaller/,
   });
 });
 
