@@ -62,6 +62,7 @@ const NO_KEY: KeyPress = { input: '', ctrl: false, escape: false, return: false,
 const CONTROL_KEYS: Readonly<Record<string, KeyPress>> = {
   '\u0003': { ...NO_KEY, input: 'c', ctrl: true },
   '\u000c': { ...NO_KEY, input: 'l', ctrl: true },
+  '\u0015': { ...NO_KEY, input: 'u', ctrl: true },
   '\u001a': { ...NO_KEY, input: 'z', ctrl: true },
   '\r': { ...NO_KEY, return: true },
   '\n': { ...NO_KEY, return: true },
@@ -117,6 +118,8 @@ export function withAnswer(ui: UiState, prompt: string, answer: string): UiState
 function handleControlKey(ui: UiState, letter: string, context: KeyContext): KeyResult {
   if (letter === 'c') return quit(ui, context);
   if (letter === 'z') return { ui, command: { type: 'suspend' } };
+  // As in a shell: away with the line.
+  if (letter === 'u' && ui.ask?.phase === 'typing') return only({ ...ui, ask: { ...ui.ask, prompt: '' } });
   return letter === 'l' ? { ui, command: { type: 'redraw' } } : only(ui);
 }
 

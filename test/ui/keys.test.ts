@@ -28,6 +28,13 @@ function type(keys: readonly (string | Partial<KeyPress>)[], context: Partial<Ke
   return { ui, commands };
 }
 
+test('keys: Ctrl-U takes away what was typed of a question, and nothing else', () => {
+  const { ui } = type(['a', '什么', { input: 'u', ctrl: true }, '水']);
+  assert.equal(ui.ask?.prompt, '水');
+  assert.equal(type(['a', '什么\u0015水']).ui.ask?.prompt, '水');
+  assert.equal(type([{ input: 'u', ctrl: true }]).ui.ask, null);
+});
+
 test('keys: q stops, q again stops now, a third time changes nothing', () => {
   const { ui, commands } = type(['q', 'q', 'q']);
   assert.deepEqual(commands, [{ type: 'stop' }, { type: 'forceQuit' }]);
