@@ -1,7 +1,8 @@
 // What `gpt-loom watch` does: follows the metrics file of a run, and shows it as `train` would.
 
+import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { isLocked } from '../../checkpoint/run-lock.js';
 import type { TrainEvent } from '../../trainer/events.js';
 import { locateMetrics } from '../../trainer/metrics-reader.js';
@@ -83,7 +84,9 @@ async function follow(tail: MetricsTail, watcher: Watcher, asked: Promise<void>,
       seen = silence;
       if (isSure && told !== silence) {
         told = silence;
-        watcher.notice(silenceNotice(silence, idleMs, 'step' in last! ? last.step : 0), silence === 'gone');
+        const text = silence === 'gone' ? goneText(dirname(tail.path)) : busyText(idleMs);
+        const step = 'step' in last! ? last.step : 0;
+        watcher.notice({ type: 'notice', level: 'warning', step, message: text }, silence === 'gone');
       }
       if (isSure && silence === 'gone' && idleMs > LONG_MS && !staysOpen) throw new CommandExit(1);
     }
@@ -97,12 +100,13 @@ async function follow(tail: MetricsTail, watcher: Watcher, asked: Promise<void>,
 
 type Silence = 'busy' | 'gone';
 
-function silenceNotice(silence: Silence, idleMs: number, step: number): TrainEvent {
-  const message =
-    silence === 'gone'
-      ? 'no training on this machine uses this folder any more: the run was killed (train --resume continues it), or goes on elsewhere'
-      : `nothing was written for ${formatDuration(idleMs)}: the run is paused, or busy`;
-  return { type: 'notice', level: 'warning', step, message };
+function goneText(folder: string): string {
+  const advice = existsSync(join(folder, 'last')) ? '; train --resume continues it' : '';
+  return `the run was killed, or goes on on another machine${advice}`;
+}
+
+function busyText(idleMs: number): string {
+  return `nothing was written for ${formatDuration(idleMs)}: the run is paused, or busy`;
 }
 
 /** Lines, as `train` prints them; after the run was resumed, only what comes then. */
