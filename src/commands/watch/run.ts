@@ -1,30 +1,21 @@
 // What `gpt-loom watch` does: follows the metrics file of a run, and shows it as `train` would.
 
-import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
-import { dirname, join } from 'node:path';
-import { isLocked } from '../../checkpoint/run-lock.js';
+import { dirname } from 'node:path';
 import type { TrainEvent } from '../../trainer/events.js';
 import { locateMetrics } from '../../trainer/metrics-reader.js';
 import type { Dashboard } from '../../ui/dashboard.js';
-import { formatDuration } from '../../ui/format.js';
 import { openDashboard, shouldUseDashboard } from '../../ui/open.js';
 import { createPlainPrinter } from '../../ui/plain.js';
 import { CommandExit } from '../exit.js';
 import type { WatchOptions } from '../watch.js';
 import { RunClock } from './clock.js';
 import { joinProcesses, lastProcess } from './history.js';
+import { Silence } from './silence.js';
 import { type Batch, MetricsTail } from './tail.js';
 
 /** As often as the dashboard draws. */
 const POLL_MS = 250;
-/** After so long, and so many steps' time, without a word one looks now and then whether the run still is there. */
-const SILENT_MS = 5_000;
-const SILENT_STEPS = 20;
-const LOOK_MS = 2_000;
-/** After so long it is said to be paused if it is there, and else taken for dead: it may also go on where we can't see it. */
-const LONG_MS = 60_000;
-
 interface Watcher {
   show(batch: Batch): Promise<void> | void;
   /** `isOver`: the run doesn't go on. */
@@ -51,62 +42,39 @@ export async function watchRun(folder: string, { plain }: WatchOptions): Promise
 
 /** Until the user leaves; as lines, until the run has ended. */
 async function follow(tail: MetricsTail, watcher: Watcher, asked: Promise<void>, staysOpen: boolean): Promise<void> {
+  const folder = dirname(tail.path);
+  const silence = new Silence(folder);
   let isLeft = false;
   void asked.then(() => {
     isLeft = true;
   });
   let last: TrainEvent | undefined;
   let stepMs = 0;
-  let isWaiting = false;
-  let hasBegun = false;
-  let seen: Silence | null = null;
-  let told: Silence | null = null;
-  let nextLook = 0;
-  while (!isLeft) {
+  let told: boolean | null = null;
+  for (let polls = 0; !isLeft; polls++) {
     const batch = tail.poll();
     if (batch !== null) {
       last = batch.events.at(-1) ?? last;
       stepMs = batch.events.findLast((event) => event.type === 'step')?.stepMs ?? stepMs;
-      hasBegun = true;
-      seen = null;
+      silence.end();
       told = null;
       await watcher.show(batch);
+    } else if (polls === 0) {
+      process.stderr.write(`waiting for a run to begin in ${folder} …\n`);
     }
     const isOver = last?.type === 'end';
     if (isOver && !staysOpen) return;
-    const idleMs = tail.idleMs();
-    const isSilent = !isOver && last !== undefined && idleMs > Math.max(SILENT_MS, SILENT_STEPS * stepMs);
-    if (isSilent && performance.now() > nextLook) {
-      nextLook = performance.now() + LOOK_MS;
-      const silence = (await isLocked(dirname(tail.path)).catch(() => false)) ? 'busy' : 'gone';
-      // Twice in a row: its last words may have come between our reading and our looking.
-      const isSure = silence === seen && (silence === 'gone' || idleMs > LONG_MS);
-      seen = silence;
-      if (isSure && told !== silence) {
-        told = silence;
-        const text = silence === 'gone' ? goneText(dirname(tail.path)) : busyText(idleMs);
-        const step = 'step' in last! ? last.step : 0;
-        watcher.notice({ type: 'notice', level: 'warning', step, message: text }, silence === 'gone');
+    const found = last === undefined || isOver ? null : await silence.look(tail.idleMs(), stepMs);
+    if (last !== undefined && found !== null) {
+      const step = 'step' in last ? last.step : 0;
+      if (found.isGone !== told) {
+        watcher.notice({ type: 'notice', level: 'warning', step, message: found.text }, found.isGone);
       }
-      if (isSure && silence === 'gone' && idleMs > LONG_MS && !staysOpen) throw new CommandExit(1);
-    }
-    if (batch === null && !hasBegun && !isWaiting) {
-      isWaiting = true;
-      process.stderr.write(`waiting for a run to begin in ${dirname(tail.path)} …\n`);
+      told = found.isGone;
+      if (found.isOver && !staysOpen) throw new CommandExit(1);
     }
     await Promise.race([asked, new Promise((resolve) => setTimeout(resolve, POLL_MS))]);
   }
-}
-
-type Silence = 'busy' | 'gone';
-
-function goneText(folder: string): string {
-  const advice = existsSync(join(folder, 'last')) ? '; train --resume continues it' : '';
-  return `the run was killed, or goes on on another machine${advice}`;
-}
-
-function busyText(idleMs: number): string {
-  return `nothing was written for ${formatDuration(idleMs)}: the run is paused, or busy`;
 }
 
 /** Lines, as `train` prints them; after the run was resumed, only what comes then. */

@@ -122,7 +122,7 @@ test('watch: of a run that was killed it says so, and ends with the exit code of
   assert.equal(before.exitCode, 1);
   mkdirSync(join(folder, 'last'));
   const { stdout } = await runCli(['watch', folder]);
-  assert.match(stdout, / on another machine; train\n {9}--resume continues it\n$/);
+  assert.match(stdout, / on another machine; train --resume\n {9}continues it\n$/);
 });
 
 test('watch: of a run that is there and says nothing it says that it is paused', async () => {
