@@ -138,6 +138,7 @@ function handleTyping(ui: UiState, ask: AskState, key: KeyPress): KeyResult {
 
 function handleLetter(ui: UiState, letter: string, context: KeyContext): KeyResult {
   const toast = (text: string) => ({ ...ui, toast: { text, until: context.now + TOAST_MS } });
+  const when = context.isPaused ? '' : ' after this step';
   if (context.isWatching && RUN_KEYS.includes(letter)) return only(ui);
   switch (letter) {
     case 'q':
@@ -147,9 +148,9 @@ function handleLetter(ui: UiState, letter: string, context: KeyContext): KeyResu
         ? { ui: toast('training goes on'), command: { type: 'resume' } }
         : { ui: toast('training pauses after this step'), command: { type: 'pause' } };
     case 's':
-      return { ui: toast('a checkpoint is saved after this step'), command: { type: 'save' } };
+      return { ui: toast(`a checkpoint is saved${when}`), command: { type: 'save' } };
     case 'e':
-      return { ui: toast('an evaluation follows this step'), command: { type: 'evaluate' } };
+      return { ui: toast(`an evaluation is made${when}`), command: { type: 'evaluate' } };
     case '+':
     case '=':
       return changeWorkers(ui, 1, context, toast);

@@ -1,7 +1,7 @@
 // Everything that a resumed run takes from its checkpoint is needed: leave out any one thing, and the run is refused or another.
 
 import assert from 'node:assert/strict';
-import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { loadTraining } from '../../src/checkpoint/load.js';
@@ -12,7 +12,7 @@ import type { EndEvent } from '../../src/trainer/events.js';
 import type { TrainInputs } from '../../src/trainer/trainer.js';
 import { runToEnd, temporaryFolder, testInputs } from '../helpers/run.js';
 import { killAndResume } from './kill.js';
-import { checkpointsOf, createProject, fingerprintOf, trainToEnd } from './project.js';
+import { checkpointsOf, createProject, fingerprintOf, startTrain, trainToEnd } from './project.js';
 
 const STOP_AT = 9;
 
@@ -215,6 +215,14 @@ test('resume: a changed setting that breaks the run is refused, one that changes
   assert.deepEqual(warnings, [
     'not the same run any more; changed since it was saved: training.lr (0.06 then, 0.01 now), training.max_steps (40 then, 10 now)',
   ]);
+});
+
+test('resume: with nothing to resume no folder is made', async () => {
+  const project = createProject();
+  const { exitCode, stdout, stderr } = await startTrain(project, 'new', ['--resume']).ended;
+  assert.deepEqual([exitCode, stdout], [2, '']);
+  assert.match(stderr, /^CheckpointError: There is no checkpoint "new\/last"/);
+  assert.equal(existsSync(join(project, 'new')), false);
 });
 
 test('resume: a run that was killed after its last save has nothing to do but to end; no evaluation is made twice', async () => {

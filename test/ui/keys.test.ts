@@ -54,7 +54,7 @@ test('keys: p pauses a run that goes on, and lets a paused one go on', () => {
 test('keys: s and e ask for a save and an evaluation, and say so for a while', () => {
   const { ui, commands } = type(['s', 'e']);
   assert.deepEqual(commands, [{ type: 'save' }, { type: 'evaluate' }]);
-  assert.deepEqual(ui.toast, { text: 'an evaluation follows this step', until: 3500 });
+  assert.deepEqual(ui.toast, { text: 'an evaluation is made after this step', until: 3500 });
 });
 
 test('keys: + and - count from what was asked last, within one worker and one per micro-batch', () => {

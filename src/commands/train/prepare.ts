@@ -2,7 +2,9 @@
 
 import { readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
+import { join } from 'node:path';
 import { knownPeak } from '../../bench/stored-peak.js';
+import { locateCheckpoint } from '../../checkpoint/locate.js';
 import { ensureWritable } from '../../checkpoint/writable.js';
 import type { Config } from '../../config/config.js';
 import { configToYamlObject } from '../../config/load.js';
@@ -35,7 +37,10 @@ export async function prepareRun(config: Config, options: TrainOptions): Promise
   const validationRows = loadRows(config.data.valPath);
   const train = createCorpus(trainRows, tokenizer, seqLen);
   const validation = createCorpus(validationRows, tokenizer, seqLen);
-  await ensureWritable(config.training.saveDir);
+  const { saveDir } = config.training;
+  // Before a folder is made: with nothing to resume there shall be none.
+  if (options.resume) await locateCheckpoint(join(saveDir, 'last'));
+  await ensureWritable(saveDir);
   await prepareEngine(selection);
   const useDashboard = shouldUseDashboard({
     stdin: process.stdin,
