@@ -15,6 +15,8 @@ export interface Circumstances {
 export interface Recommendation {
   readonly setting: Setting;
   readonly tokensPerSec: number;
+  /** The one with the most tokens/s; where it isn't the recommended one, it is so little faster that it doesn't matter. */
+  readonly fastest: Setting;
   /** How many times as fast as one thread with the same size, and as the present setting; null where that wasn't measured. */
   readonly timesOneThread: number | null;
   readonly timesPresent: number | null;
@@ -60,6 +62,7 @@ export function recommend(measurements: readonly Measurement[], circumstances: C
   return {
     setting: chosen.setting,
     tokensPerSec: speed,
+    fastest: fastest.setting,
     timesOneThread: timesOneThread(measured, chosen),
     timesPresent: fasterThan(measured.filter(({ setting }) => isSame(setting, circumstances.present))),
     uselessThreads: uselessThreads(measured, chosen),

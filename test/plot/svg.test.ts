@@ -235,6 +235,7 @@ test('plot: the terminal speaks Chinese in columns', () => {
 const TUNED = {
   setting: { threads: 2, microBatch: 4 },
   tokensPerSec: 10_000,
+  fastest: { threads: 2, microBatch: 4 },
   timesOneThread: 2,
   timesPresent: 1,
   uselessThreads: [],

@@ -20,7 +20,11 @@ export function recommendationLines(recommendation: Recommendation, context: Wor
   const { setting, tokensPerSec, doubts } = recommendation;
   const head = `${doubts.length > 0 ? 'Probably best' : 'Best'}: threads: ${setting.threads}, micro_batch: ${setting.microBatch} (${formatCount(tokensPerSec)} tokens/s)`;
   const { comparison } = context;
-  const reasons = [...threadReasons(recommendation, context), ...presentReasons(recommendation, context)];
+  const reasons = [
+    ...simplerReasons(recommendation),
+    ...threadReasons(recommendation, context),
+    ...presentReasons(recommendation, context),
+  ];
   return [
     ...wrap(head, context.width),
     ...reasons.flatMap((reason) => indented(reason, context.width)),
@@ -31,10 +35,21 @@ export function recommendationLines(recommendation: Recommendation, context: Wor
   ];
 }
 
+/** Compared round by round: the table's medians may say a little more. */
+function simplerReasons({ setting, fastest }: Recommendation): string[] {
+  if (isSame(setting, fastest)) return [];
+  const limit = `${Math.round(100 * NEGLIGIBLE)} %`;
+  return [
+    `threads ${fastest.threads}, micro_batch ${fastest.microBatch} is at most ${limit} faster, round by round: the simpler setting wins`,
+  ];
+}
+
 function threadReasons({ setting, timesOneThread, uselessThreads }: Recommendation, context: WordsContext): string[] {
   const reasons: string[] = [];
   if (setting.threads > 1 && timesOneThread !== null) {
-    reasons.push(`${formatCounted(setting.threads, 'thread')}: ${timesOneThread.toFixed(2)} times one thread`);
+    reasons.push(
+      `${formatCounted(setting.threads, 'thread')}: ${timesOneThread.toFixed(2)} times one thread, round by round`,
+    );
   }
   if (uselessThreads.length > 0) {
     const beyondCores = uselessThreads.every((threads) => threads > context.physical);

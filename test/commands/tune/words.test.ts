@@ -119,6 +119,7 @@ test('tune table: elsewhere it is a line a round', () => {
 const BEST: Recommendation = {
   setting: { threads: 2, microBatch: 4 },
   tokensPerSec: 9812.4,
+  fastest: { threads: 2, microBatch: 4 },
   timesOneThread: 1.868,
   timesPresent: 1,
   uselessThreads: [4],
@@ -138,7 +139,20 @@ const cases: [
     {},
     [
       'Best: threads: 2, micro_batch: 4 (9,812 tokens/s)',
-      '  2 threads: 1.87 times one thread',
+      '  2 threads: 1.87 times one thread, round by round',
+      '  4 threads add nothing: 2 physical cores',
+      '  this is what training uses now',
+    ],
+  ],
+  [
+    'a simpler setting than the fastest',
+    { fastest: { threads: 3, microBatch: 8 } },
+    {},
+    [
+      'Best: threads: 2, micro_batch: 4 (9,812 tokens/s)',
+      '  threads 3, micro_batch 8 is at most 2 % faster, round by round: the simpler',
+      '  setting wins',
+      '  2 threads: 1.87 times one thread, round by round',
       '  4 threads add nothing: 2 physical cores',
       '  this is what training uses now',
     ],
@@ -159,7 +173,7 @@ const cases: [
     { present: { threads: 4, microBatch: 4 } },
     [
       'Best: threads: 2, micro_batch: 4 (9,812 tokens/s)',
-      '  2 threads: 1.87 times one thread',
+      '  2 threads: 1.87 times one thread, round by round',
       '  4 threads add nothing: 2 physical cores',
       '  as fast as what training uses now (threads 4, micro_batch 4)',
     ],
@@ -168,7 +182,13 @@ const cases: [
 
 for (const [what, recommendation, context, lines] of cases) {
   test(`tune words: ${what}`, () => {
-    assert.deepEqual(recommendationLines({ ...BEST, ...recommendation }, { ...CONTEXT, ...context }), lines);
+    assert.deepEqual(
+      recommendationLines(
+        { ...BEST, fastest: recommendation.setting ?? BEST.setting, ...recommendation },
+        { ...CONTEXT, ...context },
+      ),
+      lines,
+    );
   });
 }
 
