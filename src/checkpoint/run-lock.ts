@@ -1,5 +1,5 @@
 // One run per folder: whoever trains into a folder holds its lock. The lock of a dead process, kill -9 included, is free.
-// Linux: a name in the abstract socket namespace, which the kernel frees with the process; it covers this machine (one network
+// Linux: names in the abstract socket namespace, which the kernel frees with the process; they cover this machine (one network
 // namespace: a container is a machine of its own) and all its users. Elsewhere: a file in the folder with the process's number.
 
 import { createHash } from 'node:crypto';

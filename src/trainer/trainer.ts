@@ -153,6 +153,7 @@ class Run {
   }
 
   private async prepare(): Promise<void> {
+    const { saveDir } = this.inputs.config.training;
     const fingerprints = fingerprintsOf(this.inputs);
     const resumed = await loadStart({ ...this.inputs, fingerprints }, this.table, this.coordinator.arena);
     if (resumed) {
@@ -161,8 +162,7 @@ class Run {
         const changes = resumed.changes.join(', ');
         this.aside.push(this.notice(`not the same run any more; changed since it was saved: ${changes}`, 'warning'));
       }
-    } else if (await isCheckpoint(join(this.inputs.config.training.saveDir, 'last'))) {
-      const { saveDir } = this.inputs.config.training;
+    } else if (await isCheckpoint(join(saveDir, 'last'))) {
       const text = `an earlier run lies in ${saveDir} and is replaced as this one saves; --resume would go on with it`;
       this.aside.push(this.notice(text));
     }
@@ -286,8 +286,9 @@ class Run {
       if (this.control.take('evaluateRequested')) {
         if (this.progress.lastEvaluation?.step === this.progress.step) {
           yield this.notice('this step is evaluated already');
+        } else {
+          yield* this.evaluate(true);
         }
-        yield* this.evaluate(true);
       }
       if (this.control.take('saveRequested') && !(await this.checkpoints.saveLast())) {
         yield this.notice('there is nothing new to save');

@@ -10,7 +10,7 @@ import { formatPrompt } from '../../src/data/template.js';
 import { selectEngine } from '../../src/engine/select.js';
 import { parseTokenizer } from '../../src/tokenizer/tokenizer.js';
 import { trainBpe } from '../../src/tokenizer/train.js';
-import type { TrainEvent } from '../../src/trainer/events.js';
+import type { EvaluationEvent, StepEvent, TrainEvent } from '../../src/trainer/events.js';
 import { startTraining, type TrainInputs, type TrainingRun } from '../../src/trainer/trainer.js';
 
 const SUBJECTS = ['天空', '大海', '草地', '雪', '煤', '血', '柠檬', '橙子', '葡萄', '云', '夜晚', '太阳'];
@@ -95,3 +95,7 @@ export async function runToEnd(
   }
   return events;
 }
+
+export const stepsOf = (events: readonly TrainEvent[]): StepEvent[] => events.filter((e) => e.type === 'step');
+export const evaluationsOf = (events: readonly TrainEvent[]): EvaluationEvent[] =>
+  events.filter((e) => e.type === 'evaluation');

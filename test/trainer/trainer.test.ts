@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadCheckpoint } from '../../src/checkpoint/load.js';
@@ -9,10 +9,18 @@ import { physicalCores } from '../../src/machine/cores.js';
 import { generate } from '../../src/sampling/generate.js';
 import { DEFAULT_GENERATE_OPTIONS } from '../../src/sampling/options.js';
 import { parseTokenizer } from '../../src/tokenizer/tokenizer.js';
-import type { EvaluationEvent, StartEvent, StepEvent, TrainEvent } from '../../src/trainer/events.js';
+import type { StartEvent } from '../../src/trainer/events.js';
 import { startTraining } from '../../src/trainer/trainer.js';
 import { relativeError } from '../helpers/parity.js';
-import { ROWS, type RunOptions, runToEnd, temporaryFolder, testInputs } from '../helpers/run.js';
+import {
+  evaluationsOf,
+  ROWS,
+  type RunOptions,
+  runToEnd,
+  stepsOf,
+  temporaryFolder,
+  testInputs,
+} from '../helpers/run.js';
 
 const STATE_FILES = ['model.safetensors', 'training/state.safetensors'];
 
@@ -28,9 +36,6 @@ async function shaAfter(options: RunOptions): Promise<string> {
   await runToEnd(testInputs(folder, options));
   return shaOf(folder);
 }
-
-const stepsOf = (events: TrainEvent[]) => events.filter((e): e is StepEvent => e.type === 'step');
-const evaluationsOf = (events: TrainEvent[]) => events.filter((e): e is EvaluationEvent => e.type === 'evaluation');
 
 async function weightsAfter(options: RunOptions): Promise<Float32Array> {
   const folder = temporaryFolder();
@@ -114,94 +119,6 @@ test('trainer: a run stopped anywhere and resumed ends in the same bits as one t
   }
 });
 
-test('trainer: a fresh run says that it replaces an earlier one, a resumed one does not', async () => {
-  const folder = temporaryFolder();
-  const notices = async (resume: boolean, steps: number) => {
-    const events = await runToEnd(testInputs(folder, { resume, training: { max_steps: steps } }));
-    const told = events.filter((event) => event.type === 'notice').map(({ message }) => message);
-    return told.filter((message) => message.startsWith('an earlier run'));
-  };
-  assert.deepEqual(await notices(false, 2), []);
-  assert.deepEqual(await notices(true, 3), []);
-  assert.deepEqual(await notices(false, 2), [
-    `an earlier run lies in ${folder} and is replaced as this one saves; --resume would go on with it`,
-  ]);
-});
-
-test('trainer: a resumed run tells the same losses as the uninterrupted one', async () => {
-  const expected = await runToEnd(testInputs(temporaryFolder()));
-  const folder = temporaryFolder();
-  const before = await runToEnd(testInputs(folder), (event, { control }) => {
-    if (event.type === 'step' && event.step === 14) control.stop();
-  });
-  const after = await runToEnd(testInputs(folder, { resume: true }));
-  const losses = (events: TrainEvent[]) =>
-    stepsOf(events).map(({ step, loss, gradNorm, lr }) => ({ step, loss, gradNorm, lr }));
-  assert.deepEqual([...losses(before), ...losses(after)], losses(expected));
-  const evaluations = (events: TrainEvent[]) =>
-    evaluationsOf(events).map(({ step, evalLoss, bestEvalLoss, isBest }) => ({ step, evalLoss, bestEvalLoss, isBest }));
-  assert.deepEqual([...evaluations(before), ...evaluations(after)], evaluations(expected));
-});
-
-test('trainer: other data, another tokenizer or another seed can’t be resumed, and the message says so', async () => {
-  const folder = temporaryFolder();
-  await runToEnd(testInputs(folder, { training: { max_steps: 4 } }));
-  await assert.rejects(runToEnd(testInputs(folder, { resume: true, training: { seed: 7 } })), {
-    name: 'CheckpointError',
-    message: /training\.seed \(42 then, 7 now\) changed/,
-  });
-  const inputs = testInputs(folder, { resume: true });
-  const otherData = { ...inputs.train, fingerprint: 'other' };
-  await assert.rejects(runToEnd({ ...inputs, train: otherData }), { message: /the training data changed/ });
-  const tokenizer = { ...inputs.tokenizer, fingerprint: 'other', vocabSize: inputs.tokenizer.vocabSize };
-  await assert.rejects(runToEnd({ ...inputs, tokenizer }), {
-    message: /the tokenizer changed since it was saved\.\n.* or start anew, without --resume\.$/,
-  });
-  await assert.rejects(runToEnd(testInputs(folder, { resume: true, training: { batch_size: 4 } })), {
-    message:
-      /training\.batch_size \(8 then, 4 now\) changed .* or start anew from\n {2}these weights: --set training\.init_from=/s,
-  });
-  await assert.rejects(runToEnd(testInputs(folder, { resume: true, model: { n_head: 4 } })), {
-    message: /model\.n_head \(2 then, 4 now\) changed .* or start anew, without --resume\.$/s,
-  });
-});
-
-test('trainer: init_from takes weights that mean the same, and refuses others of the same shape', async () => {
-  const folder = temporaryFolder();
-  await runToEnd(testInputs(folder, { training: { max_steps: 60 } }));
-  const initFrom = join(folder, 'best');
-  const from = (model: Record<string, unknown> = {}) =>
-    testInputs(temporaryFolder(), { model, training: { init_from: initFrom, max_steps: 1 } });
-  const [first] = stepsOf(await runToEnd(from()));
-  // Random weights would give about the logarithm of the vocabulary.
-  assert.ok(first.loss < Math.log(from().tokenizer.vocabSize) / 2, `${first.loss}`);
-  await assert.rejects(runToEnd(from({ n_head: 4 })), {
-    name: 'CheckpointError',
-    message: /has 2 attention heads, and model\.n_head is 4: .*\n {2}Use --set model\.n_head=2/,
-  });
-  const inputs = from();
-  const tokenizer = { ...inputs.tokenizer, fingerprint: 'other', vocabSize: inputs.tokenizer.vocabSize };
-  await assert.rejects(runToEnd({ ...inputs, tokenizer }), {
-    name: 'CheckpointError',
-    message:
-      /was trained with another tokenizer than .*\n {2}Use its own: --set tokenizer\.path=.*best\/tokenizer\.json/,
-  });
-});
-
-test('trainer: a run resumed without its best weights ends all the same, and says what the int8 copy is made of', async () => {
-  const folder = temporaryFolder();
-  await runToEnd(testInputs(folder, { training: { max_steps: 20 } }));
-  rmSync(join(folder, 'best'), { recursive: true });
-  rmSync(join(folder, 'quantized'), { recursive: true });
-  // Nothing that it learns any more makes a new best.
-  const options = { resume: true, training: { max_steps: 22, lr: 1e-30, warmup_steps: 0 } };
-  const events = await runToEnd(testInputs(folder, options));
-  assert.equal(events.at(-1)!.type, 'end');
-  const warnings = events.filter((event) => event.type === 'notice').map(({ message }) => message);
-  assert.match(warnings.join('\n'), /int8 copy is made of the last weights, since the best ones can't be read: .*best/);
-  assert.ok(existsSync(join(folder, 'quantized')));
-});
-
 test('trainer: the evaluation is the mean over the scored tokens of all rows, copies counted', async () => {
   const folder = temporaryFolder();
   const inputs = testInputs(folder, { training: { max_steps: 1, eval_interval: 1, lr: 1e-9, warmup_steps: 1 } });
@@ -260,97 +177,4 @@ test('trainer: early stopping counts evaluations without a new best', async () =
   const evaluations = evaluationsOf(events);
   const best = evaluations.findLastIndex((e) => e.isBest);
   assert.equal(evaluations.length, best + 1 + 3);
-});
-
-test('trainer: evaluations that somebody asks for don’t end a run earlier', async () => {
-  const inputs = () =>
-    testInputs(temporaryFolder(), {
-      training: { lr: 1e-12, warmup_steps: 0, max_steps: 1000, eval_interval: 6, early_stopping_patience: 3 },
-    });
-  const lastStep = (events: TrainEvent[]) => stepsOf(events).at(-1)!.step;
-  const quiet = lastStep(await runToEnd(inputs()));
-  const events = await runToEnd(inputs(), (event, { control }) => {
-    if (event.type === 'step' && event.step % 6 === 2) control.evaluateNow();
-  });
-  assert.ok(evaluationsOf(events).length > quiet / 6 + 2, 'some were asked for');
-  assert.equal(lastStep(events), quiet);
-});
-
-test('trainer: answers a question in mid-run with the present weights', async () => {
-  const inputs = testInputs(temporaryFolder(), { training: { max_steps: 300 } });
-  let answer: Promise<string> | null = null;
-  await runToEnd(inputs, (event, run) => {
-    if (event.type === 'step' && event.step === 290) answer = run.ask(ROWS[0].prompt);
-  });
-  assert.equal(await answer, ROWS[0].completion);
-});
-
-test('trainer: a paused run tells of a save as soon as it is on disk, and of what there is not to do', async () => {
-  const inputs = testInputs(temporaryFolder(), { training: { max_steps: 1000 } });
-  const told: string[] = [];
-  await runToEnd(inputs, (event, { control }) => {
-    if (event.type === 'step' && event.step === 5) {
-      control.pause();
-      control.saveNow();
-    }
-    if (!control.isPaused) return;
-    // Nothing but the event before lets the run go on from here.
-    if (event.type === 'checkpoint') {
-      told.push(event.kind);
-      control.saveNow();
-    }
-    if (event.type === 'notice') {
-      told.push(event.message);
-      if (told.length === 2) control.evaluateNow();
-      else control.stop();
-    }
-    if (event.type === 'evaluation') {
-      told.push('evaluation');
-      control.evaluateNow();
-    }
-  });
-  assert.deepEqual(told.filter((what) => what !== 'best').slice(0, 4), [
-    'last',
-    'there is nothing new to save',
-    'evaluation',
-    'this step is evaluated already',
-  ]);
-});
-
-test('trainer: a paused run tells of a save that ends while somebody takes his time over an event', async () => {
-  const run = startTraining(testInputs(temporaryFolder(), { training: { max_steps: 1000 } }));
-  const kinds: string[] = [];
-  for await (const event of run.events) {
-    if (event.type === 'step' && event.step === 5) {
-      run.control.pause();
-      run.control.evaluateNow();
-      run.control.saveNow();
-    }
-    if (event.type !== 'checkpoint') continue;
-    kinds.push(event.kind);
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    if (kinds.length === 2) run.control.stop();
-  }
-  assert.deepEqual(kinds.slice(0, 2).sort(), ['best', 'last']);
-});
-
-test('trainer: a save that fails ends a paused run at once', async () => {
-  const inputs = {
-    ...testInputs(temporaryFolder(), { training: { max_steps: 1000 } }),
-    syncRecord: () => Promise.reject(new Error('no space')),
-  };
-  await assert.rejects(
-    runToEnd(inputs, (event, { control }) => {
-      if (event.type !== 'step' || event.step !== 5) return;
-      control.pause();
-      control.saveNow();
-    }),
-    /no space/,
-  );
-});
-
-test('trainer: a question that comes when the run has ended is refused', async () => {
-  const run = startTraining(testInputs(temporaryFolder(), { training: { max_steps: 1 } }));
-  for await (const _ of run.events);
-  await assert.rejects(run.ask('天空是什么颜色？'), { message: 'the run has ended' });
 });

@@ -74,7 +74,7 @@ test('watch: follows a run that grows, is stopped, and is resumed from an earlie
   const events = ENDED.slice(0, 26);
   const folder = folderWith(events.slice(0, 11));
   const path = join(folder, METRICS_FILE);
-  const child = spawn(process.execPath, [cliPath, 'watch', folder]);
+  const child = startWatch(folder);
   let stdout = '';
   let waiting: { text: string; resolve: () => void } | null = null;
   child.stdout.setEncoding('utf8').on('data', (text) => {
@@ -107,6 +107,11 @@ test('watch: follows a run that grows, is stopped, and is resumed from an earlie
   assert.match(stdout, /\nDone: 40 steps\n/);
 });
 
+/** Should it say nothing of what is waited for, the test fails instead of waiting for ever. */
+function startWatch(folder: string) {
+  return spawn(process.execPath, [cliPath, 'watch', folder], { timeout: 60_000, killSignal: 'SIGKILL' });
+}
+
 /** A run that has said nothing for five minutes. */
 function silentFolder(): string {
   const folder = folderWith(ENDED.slice(0, 12));
@@ -128,7 +133,7 @@ test('watch: of a run that was killed it says so, and ends with the exit code of
 test('watch: of a run that is there and says nothing it says that it is paused', async () => {
   const folder = silentFolder();
   const lock = await lockFolder(folder);
-  const child = spawn(process.execPath, [cliPath, 'watch', folder]);
+  const child = startWatch(folder);
   let stdout = '';
   for await (const text of child.stdout.setEncoding('utf8')) {
     stdout += text;
@@ -144,7 +149,7 @@ test('watch: of a run that is there and says nothing it says that it is paused',
 
 test('watch: an empty record is waited for, with a word', async () => {
   const folder = folderWith([]);
-  const child = spawn(process.execPath, [cliPath, 'watch', folder]);
+  const child = startWatch(folder);
   const ended = new Promise((resolve) => child.on('close', resolve));
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text) => {
